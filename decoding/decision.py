@@ -11,6 +11,7 @@ from typing import Literal
 
 from decoding.config import DecodingConfig
 from decoding.distributions import ReflectionDistribution
+from decoding.scores import retrieval_ratio
 from decoding.vocabulary import ReflectionVocabulary
 
 Choice = Literal["retrieve", "continue", "no_retrieval", "text"]
@@ -45,7 +46,7 @@ def decide(
         vocabulary: whose ids `next_id` is one of.
         at_root: True in front of the first segment, where there is no evidence to keep.
     """
-    p_retrieve = None if distribution is None else _ratio(distribution)
+    p_retrieve = None if distribution is None else _ratio(distribution, vocabulary)
     p_continue = None if distribution is None else distribution.share("continue")
     mass = None if distribution is None else distribution.mass
     wants_token = next_id in vocabulary.retrieve.ids or next_id == vocabulary.paragraph_start
@@ -78,9 +79,11 @@ def decide(
     return made("no_retrieval", "threshold", threshold)
 
 
-def _ratio(distribution: ReflectionDistribution) -> float | None:
-    """p(Retrieval) / (p(Retrieval) + p(No Retrieval)), from the group's shares."""
-    wanted, unwanted = distribution.share("retrieval"), distribution.share("no_retrieval")
-    if wanted is None or unwanted is None or wanted + unwanted == 0.0:
-        return None
-    return wanted / (wanted + unwanted)
+def _ratio(
+    distribution: ReflectionDistribution, vocabulary: ReflectionVocabulary
+) -> float | None:
+    """p(Retrieval) / (p(Retrieval) + p(No Retrieval)) of a Retrieve distribution."""
+    ids, values = vocabulary.retrieve.ids, distribution.log_probabilities
+    return retrieval_ratio(
+        values[ids.index(vocabulary.retrieval)], values[ids.index(vocabulary.no_retrieval)]
+    )

@@ -30,3 +30,7 @@ class PromptTooLong(DecodingError, ValueError):
 
 class ConfigurationError(DecodingError, ValueError):
     """A configuration value or key is not allowed."""
+
+
+class CutUnproven(DecodingError):
+    """A replayed branch was cut where the present weights do not allow it."""

@@ -9,7 +9,7 @@ last one is read and never appended, so a stop that falls exactly on the limit i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Finish = Literal["stop", "closed", "limit", "cut", "cancelled"]
@@ -53,6 +53,13 @@ class Generation:
             raise ValueError("a generation needs at least one prompt id")
         if self.max_tokens < len(self.forced_ids):
             raise ValueError("max_tokens is smaller than the number of forced ids")
+
+
+def limited(generation: Generation, max_tokens: int) -> Generation:
+    """The same request with at most `max_tokens` to write."""
+    if generation.max_tokens <= max_tokens:
+        return generation
+    return replace(generation, max_tokens=max_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass, field
 
 from decoding.config import DecodingConfig
+from decoding.errors import CutUnproven
 from decoding.generation import Draft, PartialDraft, Watch
 from decoding.segment import SegmentScores, read_segment
 from decoding.tree import path_score
@@ -76,3 +77,18 @@ class LevelPruner:
             sup=1.0 if scores.sup is None else scores.sup,
         )
         return path_score([*earlier, optimistic], self.config) + self.bonus
+
+    def check_cut(
+        self, draft: Draft, earlier: list[SegmentScores], max_tokens: int
+    ) -> None:
+        """Make sure that a cut was right under the present weights.
+
+        Raises:
+            CutUnproven: the branch might have survived; a recording made with pruning is being
+                replayed under other weights.
+        """
+        if not self.hopeless(self.bound(draft, earlier, max_tokens)):
+            raise CutUnproven(
+                "A recorded branch was given up early and might survive under these settings.",
+                "Record without pruning (prune: false), or replay with the recorded settings.",
+            )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from decoding.config import DecodingConfig
+from decoding.segment import SegmentDraft
 from decoding.tree import SegmentNode, SegmentTree
 
 
@@ -51,18 +52,15 @@ class BeamSearch:
         boundary = node.boundary
         if boundary is not None and boundary.finish == "cut":
             node.status = "cut"
-        elif breaks_constraint(node, self.config):
+        elif node.segment is not None and breaks_constraint(node.segment, self.config):
             node.status = "dropped"
         else:
             return True
         return False
 
 
-def breaks_constraint(node: SegmentNode, config: DecodingConfig) -> bool:
-    """Whether the node's segment is one that `config.drop` forbids (hard constraints)."""
-    segment = node.segment
-    if segment is None:
-        return False
+def breaks_constraint(segment: SegmentDraft, config: DecodingConfig) -> bool:
+    """Whether the segment is one that `config.drop` forbids (hard constraints, section 3.3)."""
     verdicts = {
         "irrelevant": segment.is_rel is not None and segment.is_rel.argmax == "irrelevant",
         "no_support": segment.is_sup is not None and segment.is_sup.argmax == "no",

@@ -6,12 +6,16 @@ IsRel token, carries text, and may end with an IsSup token. `[Utility:*]` follow
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from decoding.distributions import ReflectionDistribution
 from decoding.generation import Draft, Finish, PartialDraft
-from decoding.scores import sequence_score
+from decoding.scores import (
+    SUPPORT_AFTER_IRRELEVANT,
+    sequence_score,
+    support_score,
+    utility_score,
+)
 from decoding.vocabulary import ReflectionVocabulary, TokenGroup
 
 
@@ -51,9 +55,9 @@ class SegmentDraft:
     def scores(self) -> SegmentScores:
         """Its sequence, relevance and support scores."""
         irrelevant = self.is_rel is not None and self.is_rel.argmax == "irrelevant"
-        sup = 0.0 if irrelevant else None
+        sup = SUPPORT_AFTER_IRRELEVANT if irrelevant else None
         if self.is_sup is not None and not irrelevant:
-            sup = support_of(self.is_sup)
+            sup = support_score(*self.is_sup.log_probabilities)
         rel = None if self.is_rel is None else self.is_rel.share("relevant")
         return SegmentScores(sequence_score(self.text_log_probabilities), rel, sup)
 
@@ -79,20 +83,6 @@ class Boundary:
     utility: float | None
 
 
-def support_of(distribution: ReflectionDistribution) -> float | None:
-    """(p(Fully) + p(Partially) / 2) / sum (paper, section 3.3)."""
-    fully, partially = distribution.share("fully"), distribution.share("partially")
-    return None if fully is None or partially is None else fully + 0.5 * partially
-
-
-def utility_of(distribution: ReflectionDistribution) -> float | None:
-    """Expected utility with the weights -1, -1/2, 0, 1/2, 1 (paper, section 3.3)."""
-    shares = [distribution.share(label) for label in distribution.labels]
-    if any(share is None for share in shares):
-        return None
-    return math.fsum(w * s for w, s in zip((-1.0, -0.5, 0.0, 0.5, 1.0), shares, strict=True) if s)
-
-
 def distribution_at(
     group: TokenGroup, reading: tuple[float, ...] | None, vocabulary: ReflectionVocabulary
 ) -> ReflectionDistribution | None:
@@ -107,14 +97,14 @@ def boundary_of(draft: Draft, vocabulary: ReflectionVocabulary) -> Boundary:
     reading = draft.last_reading
     is_use = distribution_at(vocabulary.is_use, reading, vocabulary)
     has_utility = draft.next_id in vocabulary.utility
-    ended = has_utility or draft.next_id == vocabulary.eos
+    ended = has_utility or draft.next_id in vocabulary.eos_ids
     return Boundary(
         next_id=draft.next_id,
         retrieve=distribution_at(vocabulary.retrieve, reading, vocabulary),
         is_use=is_use,
         finish=draft.finish,
         ended=ended,
-        utility=utility_of(is_use) if has_utility and is_use is not None else None,
+        utility=utility_score(is_use.log_probabilities) if has_utility and is_use is not None else None,
     )
 
 

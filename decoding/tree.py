@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from decoding.config import DecodingConfig
-from decoding.scores import final_score, hypothesis_score, mean_measured
+from decoding.scores import ScoreWeights, final_score, hypothesis_score
 from decoding.segment import Boundary, SegmentDraft, SegmentScores
 
 Action = Literal["root", "retrieve", "continue", "no_retrieval", "text"]
@@ -135,8 +135,8 @@ def path_score(scores: list[SegmentScores], config: DecodingConfig) -> float:
     counts 1/2). The paper's equation 4 adds segment scores; means keep long answers comparable.
     """
     return hypothesis_score(
-        mean_measured(score.seq for score in scores),
-        mean_measured(score.rel for score in scores),
-        mean_measured(score.sup for score in scores),
-        (config.w_seq, config.w_rel, config.w_sup),
+        [score.seq for score in scores],
+        [score.rel for score in scores],
+        [score.sup for score in scores],
+        ScoreWeights(config.w_seq, config.w_rel, config.w_sup),
     )

@@ -164,7 +164,7 @@ def _rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 def check_architecture(model: Any) -> None:
     """Refuse models whose layers are not laid out like Llama's, naming what differs."""
     problems = []
-    decoder = getattr(model, "model", None)
+    decoder: Any = getattr(model, "model", None)
     for name in ("embed_tokens", "layers", "norm", "rotary_emb"):
         if not hasattr(decoder, name):
             problems.append(f"model.{name} is missing")

@@ -39,12 +39,13 @@ class ParsedSegment:
 
     Attributes:
         decision: the token of the Retrieve group that opened it.
-        passage: text between `<paragraph>` and `</paragraph>`, or between `<paragraph>` and an
-            IsRel token where the closing markup is missing.
+        passage: text between `<paragraph>` and `</paragraph>`. Where the closing markup is
+            missing, text up to an IsRel token or the end of the output is taken as a passage,
+            and text up to any other token as the segment's text.
         is_rel, is_sup: the critique tokens; where one is repeated, the first.
         utility: k of `[Utility:k]`, 1 to 5.
         text: what the segment says, control tokens and passage left out.
-        unanswered_retrieval: the model asked for a passage that nobody gave.
+        unanswered_retrieval: the model asked for a passage, and none with closing markup came.
         anomalies: how it leaves the training-time grammar, such as "missing_is_sup".
         start, end: its span in the output; the spans of all segments cover the output.
     """
@@ -167,6 +168,8 @@ class _SegmentDraft:
     anomalies: list[str] = field(default_factory=list)
     asked: bool = False
     """A `<paragraph>` came."""
+    answered: bool = False
+    """A `</paragraph>` came for it."""
 
     @property
     def has_text(self) -> bool:
@@ -202,16 +205,17 @@ class _SegmentDraft:
         self.asked = True
         strings = [part.string for part in parts]
         if strings[1:2] == [PARAGRAPH_END]:
-            self.passage = ""
+            self.passage, self.answered = "", True
             return 2
-        if len(parts) > 1 and parts[1].kind == "text":
-            if strings[2:] == [PARAGRAPH_END]:
-                self.passage = strings[1]
-                return 3
-            self.note("unclosed_paragraph")
-            if strings[2:] and _GROUP_OF.get(strings[2]) == "IsRel":
-                self.passage = strings[1]
-                return 2
+        if len(parts) == 1 or parts[1].kind != "text":
+            return 1
+        if strings[2:] == [PARAGRAPH_END]:
+            self.passage, self.answered = strings[1], True
+            return 3
+        self.note("unclosed_paragraph")
+        if len(parts) == 2 or _GROUP_OF.get(strings[2]) == "IsRel":
+            self.passage = strings[1]
+            return 2
         return 1
 
     def add(self, part: OutputPart) -> None:
@@ -254,7 +258,7 @@ class _SegmentDraft:
 
     def close(self, end: int) -> ParsedSegment:
         """The finished segment, with what turned out to be missing."""
-        unanswered = self.decision == RETRIEVAL and self.passage is None
+        unanswered = self.decision == RETRIEVAL and not self.answered
         if unanswered:
             self.note("unanswered_retrieval")
         if self.passage is not None and self.is_rel is None:

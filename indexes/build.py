@@ -212,7 +212,7 @@ class _Build:
                 shutil.copytree(source, self._working / ENCODER_FOLDER, ignore=ignored)
                 name = f"{generation}/{ENCODER_FOLDER}"
             elif Path(name).is_dir():
-                name = Path(os.path.relpath(source, self._folder)).as_posix()
+                name = Path(os.path.relpath(source.resolve(), self._folder.resolve())).as_posix()
         return EncoderRecord(
             name=name,
             fingerprint=encoder.fingerprint,
@@ -221,6 +221,7 @@ class _Build:
             query_prefix=encoder.query_prefix,
             passage_prefix=encoder.passage_prefix,
             normalise=encoder.normalise,
+            pooling=encoder.pooling,
         )
 
 

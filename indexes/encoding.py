@@ -34,6 +34,8 @@ class PassageEncoder(Protocol):
     def passage_prefix(self) -> str: ...  # noqa: D102
     @property
     def normalise(self) -> bool: ...  # noqa: D102
+    @property
+    def pooling(self) -> str | None: ...  # noqa: D102
 
     def encode_passages(self, passages: list[Passage]) -> npt.NDArray[np.float32]:
         """One vector per passage, shape [len(passages), dimension]."""

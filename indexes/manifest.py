@@ -38,6 +38,7 @@ class EncoderRecord:
         query_prefix: text put in front of every query.
         passage_prefix: text put in front of every passage.
         normalise: whether its vectors have length 1.
+        pooling: how token vectors are pooled, where the encoder's own files do not say.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EncoderRecord:
     query_prefix: str
     passage_prefix: str
     normalise: bool
+    pooling: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""

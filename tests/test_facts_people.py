@@ -51,6 +51,7 @@ def test_cells_are_clean(lines):
         for cell in line.split("\t"):
             assert cell == cell.strip(), line
             assert "  " not in cell, line
+            assert '"' not in cell, line
 
 
 def test_required_cells(rows):

@@ -164,24 +164,10 @@ def test_subjects_complete_a_question():
 def test_works_fall_within_the_lives_of_their_creators():
     if not (FACTS / "people.tsv").exists():
         pytest.skip("people.tsv is not there, so the lives of creators cannot be compared")
-    people = rows("people.tsv")
-    if not people or not {"name", "born", "died"} <= people[0].keys():
-        birth = [c for c in (people[0] if people else {}) if c.startswith(("born", "birth"))]
-        death = [c for c in (people[0] if people else {}) if c.startswith(("died", "death"))]
-    else:
-        birth, death = ["born"], ["died"]
-    if not birth or not death:
-        pytest.skip("people.tsv has no columns for birth and death")
-
-    def year(text):
-        found = re.match(r"-?\d+", text)
-        return int(found.group()) if found else None
-
-    def first_year(person, columns):
-        ordered = sorted(columns, key=lambda c: ("year" not in c, c))
-        return next((y for y in (year(person[c]) for c in ordered) if y is not None), None)
-
-    lives = {p["name"]: (first_year(p, birth), first_year(p, death)) for p in people}
+    lives = {
+        person["name"]: (integer(person["birth_year"]), integer(person["death_year"]))
+        for person in rows("people.tsv")
+    }
     wrong = []
     for row in rows("works.tsv"):
         if not row["year"]:

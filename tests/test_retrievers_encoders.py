@@ -196,7 +196,7 @@ def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_damaged_models(static: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EncoderUnclear):
+    with pytest.raises(EncoderNotFound, match="no model"):
         Encoder(tmp_path / "empty")
     for number, data in enumerate((b"", b"garbage")):
         folder = copied(static, tmp_path / f"broken{number}")

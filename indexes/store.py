@@ -30,6 +30,13 @@ COLUMNS = ("id", "title", "text", "metadata")
 _REBUILD = "Build the index again, or copy it again from its source."
 
 
+def arrow_schema() -> Any:
+    """The columns of a store's Arrow files; metadata is JSON text, or null where there is none."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.large_string()) for name in COLUMNS])
+
+
 def hash_of_id(passage_id: str) -> int:
     """The 64-bit number under which an id is looked up (BLAKE2b, so equal on every machine)."""
     return int.from_bytes(hashlib.blake2b(passage_id.encode(), digest_size=8).digest(), "little")
@@ -88,12 +95,13 @@ class PassageStore:
             file = folder / name
             try:
                 reader = pa.ipc.open_file(pa.memory_map(str(file), "r"))
-            except (OSError, pa.ArrowInvalid) as error:
+                fits = reader.schema.equals(arrow_schema())
+            except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
                 raise CorruptIndex(f"{file} is no readable Arrow file: {error}.", _REBUILD) from (
                     error
                 )
             batches = -(-file_rows // rows_per_batch)
-            if tuple(reader.schema.names) != COLUMNS or reader.num_record_batches != batches:
+            if not fits or reader.num_record_batches != batches:
                 raise CorruptIndex(f"{file} has other columns or counts than recorded.", _REBUILD)
             readers.append(reader)
             first_rows.append(total)
@@ -121,24 +129,15 @@ class PassageStore:
         file = bisect_right(self._first_rows, number) - 1
         batch, offset = divmod(number - self._first_rows[file], self._rows_per_batch)
         columns = self._columns(file, batch)
-        try:
-            values = [column[offset].as_py() for column in columns]
-        except (IndexError, UnicodeDecodeError) as error:
-            raise CorruptIndex(f"Row {row} of {self.path} is damaged: {error}.", _REBUILD) from (
-                error
-            )
-        return self._passage(row, *values)
+        if offset >= len(columns[0]):
+            raise CorruptIndex(f"Row {row} of {self.path} is not in its batch.", _REBUILD)
+        return self._passage(row, *(column[offset].as_py() for column in columns))
 
     def __iter__(self) -> Iterator[Passage]:
         row = 0
         for file, reader in enumerate(self._readers):
             for batch in range(reader.num_record_batches):
-                try:
-                    columns = [column.to_pylist() for column in self._columns(file, batch)]
-                except UnicodeDecodeError as error:
-                    raise CorruptIndex(
-                        f"Rows from {row} of {self.path} are damaged: {error}.", _REBUILD
-                    ) from error
+                columns = [column.to_pylist() for column in self._columns(file, batch)]
                 for values in zip(*columns, strict=True):
                     yield self._passage(row, *values)
                     row += 1
@@ -180,7 +179,9 @@ class PassageStore:
 
         try:
             record_batch = self._readers[file].get_batch(batch)
-        except (OSError, pa.ArrowInvalid) as error:
+            # Arrow trusts offsets and text; a damaged one would be read past the file's end.
+            record_batch.validate(full=True)
+        except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
             raise CorruptIndex(
                 f"Batch {batch} of file {file} in {self.path} is damaged: {error}.", _REBUILD
             ) from error
@@ -188,12 +189,9 @@ class PassageStore:
 
     def _passage(self, row: int, id_: str, title: str, text: str, metadata: str | None) -> Passage:
         try:
-            values = json.loads(metadata) if metadata else {}
-        except ValueError as error:
-            raise CorruptIndex(
-                f"The metadata of row {row} of {self.path} is damaged: {error}.", _REBUILD
-            ) from error
-        return Passage(id_, title, text, values)
+            return Passage(id_, title, text, json.loads(metadata) if metadata else {})
+        except (ValueError, RecursionError) as error:
+            raise CorruptIndex(f"Row {row} of {self.path} is damaged: {error}", _REBUILD) from error
 
 
 def _read_counts(folder: Path) -> dict[str, Any]:

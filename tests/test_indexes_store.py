@@ -136,3 +136,21 @@ def test_no_pickle_is_read(tmp_path: Path) -> None:
     np.save(tmp_path / HASHES_FILE, np.array([object()] * 6), allow_pickle=True)
     with pytest.raises(CorruptIndex):
         PassageStore.open(tmp_path)
+
+
+def test_damage_inside_a_batch_is_an_error_or_other_text(tmp_path: Path) -> None:
+    write(tmp_path, list(CORPUS), rows_per_batch=6)
+    arrow = tmp_path / "passages-00000.arrow"
+    whole = arrow.read_bytes()
+    refused = 0
+    for position in range(0, len(whole), 5):
+        changed = bytearray(whole)
+        changed[position] ^= 0x80
+        arrow.write_bytes(changed)
+        try:
+            passages = list(PassageStore.open(tmp_path))
+        except CorruptIndex:
+            refused += 1
+        else:
+            assert len(passages) <= len(CORPUS)
+    assert refused > 100

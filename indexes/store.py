@@ -84,6 +84,8 @@ class PassageStore:
             rows = int(counts["rows"])
             rows_per_batch = int(counts["rows_per_batch"])
             files = [(str(entry["name"]), int(entry["rows"])) for entry in counts["files"]]
+            if rows < 0 or rows_per_batch < 1:
+                raise ValueError("a negative count")
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptIndex(f"{folder / COUNTS_FILE} lacks a count: {error!r}.", _REBUILD) from (
                 error
@@ -147,11 +149,14 @@ class PassageStore:
 
         Raises:
             KeyError: no passage has this id.
+        CorruptIndex: the lookup is damaged.
         """
         hashed = np.uint64(hash_of_id(passage_id))
         position = int(np.searchsorted(self._hashes, hashed))
         while position < self._rows and self._hashes[position] == hashed:
             row = int(self._hash_rows[position])
+            if not 0 <= row < self._rows:
+                raise CorruptIndex(f"{self.path / ROWS_FILE} names a row {row}.", _REBUILD)
             if self[row].id == passage_id:
                 return row
             position += 1
@@ -219,7 +224,7 @@ def _read_counts(folder: Path) -> dict[str, Any]:
 def _open_array(file: Path, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy parses the header as Python, which fails in many ways
         raise CorruptIndex(f"{file} is no readable array: {error}.", _REBUILD) from error
     if array.dtype != dtype or array.shape != (length,):
         raise CorruptIndex(f"{file} has another type or length than recorded.", _REBUILD)

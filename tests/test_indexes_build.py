@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -128,6 +129,26 @@ def test_progress_is_told(tmp_path: Path) -> None:
     half = Progress("encoding", 20, 40, 2.0)
     assert (half.rate, half.seconds_left) == (10.0, 2.0)
     assert Progress("reading", 0, None, 0.0).seconds_left is None
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_drawn_on_terminals_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_index(CORPUS, tmp_path / "a", encoder=HashEncoder())
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    build_index(CORPUS, tmp_path / "b", encoder=HashEncoder())
+    for word in ("reading", "encoding", "counting words", "6/6"):
+        assert word in terminal.getvalue()
 
 
 def test_existing_folders_are_safe(tmp_path: Path) -> None:

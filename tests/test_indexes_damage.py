@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -14,7 +15,11 @@ from indexes.build import build_index
 from indexes.checksums import sha256_of_json
 from indexes.errors import CorruptIndex, NotAnIndex, StorageError, UnsupportedVersion
 from indexes.index import Index
+from indexes.lexical import BM25Settings, LexicalIndex
+from indexes.store import PassageStore
 from indexes.verify import verify_index
+from indexes.words import WordSettings
+from indexes.writer import PassageStoreWriter
 
 
 @pytest.fixture
@@ -157,3 +162,31 @@ def test_parts_of_two_indexes_do_not_mix(index: Path, tmp_path: Path) -> None:
     shutil.copytree(other / "generation-000001", index / "generation-000001", dirs_exist_ok=True)
     with pytest.raises(CorruptIndex):
         Index.open(index)
+
+
+def test_damaged_arrays_and_settings_raise_named_errors(tmp_path: Path) -> None:
+    """Without a manifest in front of them the readers still fail in words of their own."""
+    chance = random.Random(2)
+    plain = BM25Settings(words=WordSettings(stopwords="none"))
+    with PassageStoreWriter(tmp_path / "store") as writer:
+        writer.add_all(CORPUS)
+    LexicalIndex.build([passage.text for passage in CORPUS], plain).save(tmp_path / "words")
+
+    def use() -> None:
+        store = PassageStore.open(tmp_path / "store")
+        words = LexicalIndex.open(tmp_path / "words", len(CORPUS), plain)
+        for passage in CORPUS:
+            words.search(passage.text, 3)
+            with contextlib.suppress(KeyError):
+                store.row_of(passage.id)
+
+    use()
+    for file in [*(tmp_path / "store").glob("*.[nj]*"), *(tmp_path / "words").iterdir()]:
+        whole = file.read_bytes()
+        for position in range(0, len(whole), 7):
+            changed = bytearray(whole)
+            changed[position] ^= chance.randrange(1, 256)
+            file.write_bytes(changed)
+            with contextlib.suppress(StorageError):
+                use()
+        file.write_bytes(whole)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,15 @@ def test_one_by_one_and_together(tmp_path: Path) -> None:
         assert together == retriever.search_many(queries, 9)
         assert retriever.search_many([], 3) == []
         assert isinstance(retriever, Retriever)
+
+
+def test_threads_get_the_same_answers(tmp_path: Path) -> None:
+    _, kinds = open_kinds(tmp_path / "index")
+    queries = [f"word{n} word{n % 5}" for n in range(40)]
+    for retriever in kinds:
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(partial(retriever.search, k=5), queries))
+        assert together == retriever.search_many(queries, 5)
 
 
 def test_more_than_there_is(tmp_path: Path) -> None:

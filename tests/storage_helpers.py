@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, settings
 
 from indexes.passage import Passage, text_for_search
 from indexes.words import WordSettings, WordSplitter
@@ -24,6 +25,10 @@ CORPUS = (
     Passage("p5", "Zürich", "Zürich is the largest city of Switzerland."),
     Passage("p6", "", "Nobody gave this passage a title."),
 )
+
+
+steady = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For property tests: a busy machine must not fail them."""
 
 
 class HashEncoder:
@@ -82,7 +87,7 @@ def save_static_model(folder: Path, dimension: int = 12, seed: int = 0, **settin
 def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
     """A bare BERT of one layer with its tokenizer, without sentence-transformers' own files."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     words = sorted({word for p in CORPUS for word in text_for_search(p).lower().split()})
@@ -98,7 +103,7 @@ def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
 
 

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from storage_helpers import CORPUS, HashEncoder
 
@@ -49,9 +50,9 @@ def test_round_trip(tmp_path: Path) -> None:
     index = Index.open(tmp_path / "index", full_check=True)
     assert index.manifest == manifest
     assert list(index.store) == list(CORPUS)
-    assert index.vectors.ntotal == len(index) == len(CORPUS)
+    assert index.require_vectors().ntotal == len(index) == len(CORPUS)
     expected = HashEncoder().encode_passages(list(CORPUS))
-    np.testing.assert_array_equal(index.vectors.reconstruct_n(0, len(CORPUS)), expected)
+    np.testing.assert_array_equal(index.require_vectors().reconstruct_n(0, len(CORPUS)), expected)
     assert index.bm25 is not None and index.bm25.search("Curie", 3)[0].tolist() == [3]
     info = index.info()
     assert info["corpus"]["passages"] == 6 and info["factory"] == "Flat" and info["bytes"] > 0
@@ -79,7 +80,7 @@ def test_factories(tmp_path: Path, factory: str) -> None:
     build_index(many(300), tmp_path / "index", encoder=HashEncoder(), factory=factory)
     index = Index.open(tmp_path / "index")
     vectors = HashEncoder().encode_passages([index.store[5]])
-    assert 5 in index.vectors.search(vectors, 3)[1][0]
+    assert 5 in index.require_vectors().search(vectors, 3)[1][0]
     assert index.manifest.factory == factory
 
 
@@ -161,6 +162,9 @@ def test_existing_folders_are_safe(tmp_path: Path) -> None:
     assert len(Index.open(out)) == 2
     assert verify_index(out).ok
     assert sorted(entry.name for entry in out.iterdir()) == ["generation-000002", "manifest.json"]
+    (out / ".directory").write_text("of a file manager")
+    build_index(CORPUS, out, encoder=None, overwrite=True)
+    assert (out / ".directory").exists()
     (out / "thesis.tex").write_text("mine")
     with pytest.raises(IndexExists, match=r"thesis\.tex"):
         build_index(CORPUS, out, encoder=None, overwrite=True)
@@ -201,8 +205,8 @@ class BadEncoder(HashEncoder):
         super().__init__()
         self._fault = fault
 
-    def encode_texts(self, texts: object) -> np.ndarray:  # type: ignore[override,type-arg]
-        count = len(texts)  # type: ignore[arg-type]
+    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        count = len(texts)
         if self._fault == "dimension":
             return np.ones((count, 5), dtype=np.float32)
         if self._fault == "rows":

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from storage_helpers import steady
 
 from indexes.errors import CorruptIndex, EmptyCorpus, InvalidSetting
 from indexes.lexical import BM25Settings, LexicalIndex
@@ -36,7 +37,7 @@ def slow_scores(texts: list[list[str]], query: list[str], k1: float, b: float) -
     return scores
 
 
-@settings(deadline=None)
+@steady
 @given(
     st.lists(WORDS, min_size=1, max_size=12).filter(any),
     WORDS,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from storage_helpers import steady
 
 from indexes.chunks import chunks_of
 from indexes.errors import InvalidPassage, InvalidSetting
@@ -71,6 +72,7 @@ def test_unknown_stopword_list() -> None:
         WordSettings(stopwords="klingon")
 
 
+@steady
 @given(st.text())
 def test_words_are_stable(text: str) -> None:
     splitter = WordSplitter(WordSettings(stopwords="none"))
@@ -79,6 +81,7 @@ def test_words_are_stable(text: str) -> None:
     assert all(words)
 
 
+@steady
 @given(st.text(), st.integers(1, 8))
 def test_chunks_lose_no_word(text: str, size: int) -> None:
     chunks = list(chunks_of(text, size))
@@ -92,6 +95,7 @@ def test_chunks_end_at_sentences_and_paragraphs() -> None:
     assert list(chunks_of(text, 5)) == pieces
 
 
+@steady
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 35))
 def test_top_rows_is_a_stable_sort(values: list[int], k: int) -> None:
     scores = np.array(values, dtype=np.float32)

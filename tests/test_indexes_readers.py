@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from storage_helpers import shared_data
+from storage_helpers import shared_data, steady
 
 from indexes.errors import CorpusFormatError, InvalidSetting, SkippedPassages
 from indexes.passage import Passage
@@ -28,7 +28,7 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
     return file
 
 
-@settings(max_examples=60, deadline=None)
+@steady
 @given(ROWS, st.booleans())
 def test_jsonl_round_trip(rows: list[tuple[str, str, str]], zipped: bool) -> None:
     lines = [json.dumps({"id": i, "title": t, "text": x}) + "\n" for i, t, x in rows]
@@ -39,7 +39,7 @@ def test_jsonl_round_trip(rows: list[tuple[str, str, str]], zipped: bool) -> Non
         assert list(read_passages(file)) == [Passage(i, t, x) for i, t, x in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@steady
 @given(ROWS)
 def test_tsv_round_trip(rows: list[tuple[str, str, str]]) -> None:
     with TemporaryDirectory() as folder:

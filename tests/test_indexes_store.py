@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from storage_helpers import CORPUS
+from storage_helpers import CORPUS, steady
 
 from indexes.errors import CorruptIndex, DuplicateId, InvalidPassage, NotAnIndex, UnsupportedVersion
 from indexes.passage import Passage
@@ -35,7 +35,7 @@ def write(folder: Path, passages: list[Passage], rows_per_batch: int = 3) -> Pas
     return PassageStore.open(folder)
 
 
-@settings(max_examples=60, deadline=None)
+@steady
 @given(PASSAGES, st.integers(1, 5))
 def test_what_is_written_comes_back(passages: list[Passage], rows_per_batch: int) -> None:
     with TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from indexes.passage import text_for_search
 from indexes.readers import read_passages
 from indexes.verify import verify_index
 from indexes.words import WordSplitter
+from retrievers.base import Retriever
 from retrievers.bm25 import BM25Retriever
 from retrievers.dense import DenseRetriever
 from retrievers.fusion import HybridRetriever
@@ -83,7 +84,7 @@ def test_wikipedia_passages_end_to_end(tmp_path: Path) -> None:
     build_index(file, tmp_path / "index", encoder=encoder)
     assert verify_index(tmp_path / "index").ok
     index = Index.open(tmp_path / "index")
-    members = [DenseRetriever(index, encoder), BM25Retriever(index)]
+    members: list[Retriever] = [DenseRetriever(index, encoder), BM25Retriever(index)]
     for retriever in (*members, HybridRetriever(members)):
         for row in range(0, 1000, 97):
             passage = index.store[row]

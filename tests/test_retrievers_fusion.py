@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storage_helpers import CORPUS, HashEncoder
+from storage_helpers import CORPUS, HashEncoder, steady
 
 from indexes.build import build_index
 from indexes.index import Index
@@ -72,6 +72,7 @@ def test_equal_scores_count_fully_and_empty_rankings_count_nothing() -> None:
     assert fuse([[("a", 3.0), ("b", 3.0)], []], [1.0, 1.0], "weighted") == {"a": 1.0, "b": 1.0}
 
 
+@steady
 @given(st.lists(st.permutations("abcd"), min_size=1, max_size=4))
 def test_reciprocal_rank_fusion_ignores_the_order_of_rankings(orders: list[list[str]]) -> None:
     rankings = [[(name, 0.0) for name in order] for order in orders]
@@ -103,10 +104,8 @@ def test_rows_and_ids_give_the_same_fusion(tmp_path: Path) -> None:
 def test_a_passage_given_twice_counts_once() -> None:
     given_twice = GivenPassages([PASSAGES["a"], PASSAGES["b"], PASSAGES["a"]])
     hits = HybridRetriever([given_twice]).search("q", 5)
-    assert [(hit.passage.id, hit.score) for hit in hits] == [
-        ("a", pytest.approx(1 / 61)),
-        ("b", pytest.approx(1 / 62)),
-    ]
+    assert [hit.passage.id for hit in hits] == ["a", "b"]
+    assert [hit.score for hit in hits] == pytest.approx([1 / 61, 1 / 62])
 
 
 @pytest.mark.parametrize(

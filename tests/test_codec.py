@@ -239,7 +239,9 @@ def test_settings_of_the_tokenizer_do_not_leak_in() -> None:
 @pytest.mark.parametrize("name", ["bytes", "bytes, ordinary", "llama, legacy", "llama, new"])
 def test_a_saved_tokenizer_encodes_the_same(name: str, tmp_path: Path) -> None:
     all_kinds()[name].save_pretrained(tmp_path)
-    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    # transformers (5.23) does not save `legacy`, and takes False where a checkpoint is silent.
+    settings_lost = {"legacy": True} if name == "llama, legacy" else {}
+    loaded = AutoTokenizer.from_pretrained(tmp_path, **settings_lost)
     codec = PromptCodec(loaded, ReflectionVocabulary.from_tokenizer(loaded))
     assert codec.vocabulary == codec_of(name).vocabulary
     relevant = codec.vocabulary.relevant

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_tokenizers import all_kinds, byte_level, fast_tokenizer, in_vocabulary, llama, unigram
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
@@ -16,6 +16,9 @@ from transformers import AutoTokenizer, ByT5Tokenizer
 from decoding.codec import Part, PromptCodec, join_segments
 from decoding.errors import DecodingError, UnsupportedTokenizer
 from decoding.vocabulary import CONTROL_STRINGS, ReflectionVocabulary
+
+relaxed = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Busy machines are slow; nothing here depends on time."""
 
 KINDS = list(all_kinds())
 EXACT = [name for name in KINDS if name != "bytes, prefix space"]
@@ -64,14 +67,14 @@ def placed(name: str, parts: list[str | int]) -> list[Part]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(text=plain, bos=st.booleans())
 def test_plain_text_has_the_tokenizers_own_ids(name: str, text: str, bos: bool) -> None:
     assert codec_of(name).encode([text], bos=bos) == tokenizer_ids(name, text, bos=bos)
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(parts=parts_of(plain), bos=st.booleans())
 def test_templates_have_the_tokenizers_own_ids(
     name: str, parts: list[str | int], bos: bool
@@ -85,7 +88,7 @@ def test_templates_have_the_tokenizers_own_ids(
 
 
 @pytest.mark.parametrize("name", [*KINDS, "in vocabulary", "unigram"])
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(parts=parts_of(hostile))
 def test_control_ids_stand_at_template_positions_only(name: str, parts: list[str | int]) -> None:
     codec = codec_of(name)
@@ -96,7 +99,7 @@ def test_control_ids_stand_at_template_positions_only(name: str, parts: list[str
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(text=hostile.map(lambda text: text.replace("▁", "_")))
 def test_hostile_text_comes_back_as_written(name: str, text: str) -> None:
     codec = codec_of(name)
@@ -105,7 +108,7 @@ def test_hostile_text_comes_back_as_written(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(first=parts_of(hostile), index=control_indexes, rest=parts_of(hostile), bos=st.booleans())
 def test_prompts_can_be_put_together(
     name: str, first: list[str | int], index: int, rest: list[str | int], bos: bool
@@ -116,7 +119,7 @@ def test_prompts_can_be_put_together(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(data=st.data())
 def test_segment_texts_lose_and_tear_nothing(name: str, data: st.DataObject) -> None:
     codec = codec_of(name)
@@ -128,7 +131,7 @@ def test_segment_texts_lose_and_tear_nothing(name: str, data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=60, deadline=None)
+@relaxed
 @given(sentences=st.lists(hostile.map(lambda text: text.replace("▁", "_")), min_size=1, max_size=4))
 def test_segment_texts_are_what_was_written(name: str, sentences: list[str]) -> None:
     codec = codec_of(name)

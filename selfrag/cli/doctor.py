@@ -5,10 +5,11 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -23,6 +24,10 @@ from selfrag.cli.loading import (
     quiet_libraries,
 )
 from selfrag.cli.output import Output, note
+from selfrag.errors import SelfRAGError
+
+if TYPE_CHECKING:
+    from selfrag.rag import SelfRAG
 
 # Distribution and the module it is imported as.
 PACKAGES = {
@@ -63,9 +68,9 @@ def doctor(
     """Check the installation part by part; exit code 1 when a part does not work."""
     output = Output(as_json=as_json)
     checks: list[Check] = []
-    with output.guarded():
+    with output.guarded(), ExitStack() as stack:
         quiet_libraries()
-        for name, task in _tasks(model, index, device, dtype):
+        for name, task in _tasks(stack, model, index, device, dtype):
             check = _attempt(name, task)
             checks.append(check)
             if not as_json:
@@ -79,7 +84,7 @@ def doctor(
 
 
 def _tasks(
-    model: str | None, index: Path | None, device: str, dtype: str
+    stack: ExitStack, model: str | None, index: Path | None, device: str, dtype: str
 ) -> list[tuple[str, Callable[[], str]]]:
     def corpus() -> str:
         from indexes.index import Index
@@ -99,16 +104,22 @@ def _tasks(
         hits = open_retriever(index_folder(index)).search(QUESTION, 1)
         return f"first passage: {hits[0].passage.title or hits[0].passage.id}" if hits else "no hit"
 
+    opened: list[SelfRAG] = []
+
     def generator() -> str:
-        with open_selfrag(model=model, index=index, device=device, dtype=dtype) as rag:
-            return _pairs(rag.describe())
+        rag = open_selfrag(model=model, index=index, device=device, dtype=dtype)
+        opened.append(stack.enter_context(rag))
+        return _pairs(rag.describe())
 
     def answer() -> str:
-        with open_selfrag(model=model, index=index, device=device, dtype=dtype) as rag:
-            answer = rag.ask(QUESTION)
-            if answer.status in ("refused", "failed"):
-                raise RuntimeError(f"status {answer.status}: {'; '.join(answer.warnings)}")
-            return f"{QUESTION} {answer.text} ({answer.usage.seconds:.2f} s)"
+        if not opened:
+            raise SelfRAGError("There is no model to ask.", "See the check above.")
+        answer = opened[0].ask(QUESTION)
+        if answer.status in ("refused", "failed"):
+            raise SelfRAGError(
+                f"The answer's status is {answer.status}.", "; ".join(answer.warnings)
+            )
+        return f"{QUESTION} {answer.text} ({answer.usage.seconds:.2f} s)"
 
     packages = [(f"package {name}", _package(name, home)) for name, home in PACKAGES.items()]
     return [

@@ -99,7 +99,7 @@ def _tasks(
         return f"{loaded.name}, {loaded.dimension} dimensions, {loaded.similarity} similarity"
 
     def retrieval() -> str:
-        from retrievers import open_retriever
+        from retrievers.opening import open_retriever
 
         hits = open_retriever(index_folder(index)).search(QUESTION, 1)
         return f"first passage: {hits[0].passage.title or hits[0].passage.id}" if hits else "no hit"

@@ -48,7 +48,7 @@ def build(
         quiet_libraries()
         from indexes.build import build_index
         from indexes.index import Index
-        from retrievers import Encoder
+        from retrievers.encoders import Encoder
 
         model = None if encoder == "none" else Encoder(encoder_folder(encoder))
         build_index(source, out, encoder=model, factory=factory, overwrite=overwrite)

@@ -9,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+# JSON allows these inside strings, but many readers end a line at them.
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 
 
 class Output:
@@ -43,7 +47,8 @@ class Output:
 
     def line(self, value: dict[str, Any]) -> None:
         """One JSON object on a line of its own, at once."""
-        self.raw(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+        self.raw(_LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
     def raw(self, text: str) -> None:
         """Text as it stands, at once."""

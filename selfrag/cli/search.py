@@ -25,7 +25,7 @@ def search(
     output = Output(as_json=as_json)
     with output.guarded():
         quiet_libraries()
-        from retrievers import open_retriever
+        from retrievers.opening import open_retriever
 
         folder = index_folder(index)
         hits = open_retriever(folder, kind=kind).search(query, count)

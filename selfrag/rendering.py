@@ -107,7 +107,7 @@ def answer_to_terminal(answer: Answer, *, text: bool = True) -> RenderableType:
         parts += [
             Text(""),
             Text(title, style="cyan"),
-            Padding(Text(printable(citation.text)), (0, 0, 0, 4)),
+            Padding(Text(printable(citation.text)), (0, 0, 0, 4), expand=False),
         ]
     parts.append(Text(""))
     parts += [Text(printable(decision_text(decision))) for decision in answer.decisions]

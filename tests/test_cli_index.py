@@ -45,8 +45,8 @@ def built(corpus: Path, tmp_path: Path) -> Path:
 
 def test_build_info_and_search(built: Path) -> None:
     info = json.loads(run("index", "info", str(built), "--json").stdout)
-    assert info["passages"] == 2
-    assert "passages: 2\n" in run("index", "info", str(built)).stdout
+    assert info["corpus"]["passages"] == 2
+    assert "corpus passages: 2\n" in run("index", "info", str(built)).stdout
     found = run("search", "longest river", "--index", str(built), "--kind", "bm25", "--json")
     value = json.loads(found.stdout)
     assert value["query"] == "longest river"

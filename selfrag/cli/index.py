@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,7 +90,15 @@ def _show(output: Output, values: dict[str, Any]) -> None:
     if output.as_json:
         output.line(values)
         return
-    for name, value in values.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key}={item}" for key, item in value.items())
-        output.raw(f"{name.replace('_', ' ')}: {'-' if value is None else value}\n")
+    for name, value in _flat("", values):
+        output.raw(f"{name}: {'-' if value is None else value}\n")
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Nested values under names like `corpus passages`."""
+    for key, value in values.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(name, value)
+        else:
+            yield name, value

@@ -47,6 +47,6 @@ def search(
             output.show(
                 Group(
                     Text(printable(head), style="cyan"),
-                    Padding(Text(printable(passage.text)), (0, 0, 0, 3)),
+                    Padding(Text(printable(passage.text)), (0, 0, 0, 3), expand=False),
                 )
             )

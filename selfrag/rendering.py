@@ -109,7 +109,8 @@ def answer_to_terminal(answer: Answer, *, text: bool = True) -> RenderableType:
             Text(title, style="cyan"),
             Padding(Text(printable(citation.text)), (0, 0, 0, 4), expand=False),
         ]
-    parts.append(Text(""))
+    if answer.decisions:
+        parts.append(Text(""))
     parts += [Text(printable(decision_text(decision))) for decision in answer.decisions]
     if answer.segments:
         table = Table(box=None, pad_edge=False, header_style="dim")

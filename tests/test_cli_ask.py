@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -267,18 +267,19 @@ def test_the_prompt_ends_with_the_input(
     assert shown.err.count("> ") == 4
 
 
-def test_each_answer_comes_before_the_next_question_is_needed(tmp_path: Path) -> None:
-    program = textwrap.dedent(
-        """
-        import sys, pytest, fake_selfrag
-        from selfrag.cli.application import application
-        fake_selfrag.install(pytest.MonkeyPatch())
-        application(["ask", "--json"])
-        """
-    )
-    folder = str(Path(__file__).parent)
+PROGRAM = f"""
+import sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+import fake_selfrag, pytest
+from selfrag.cli.application import application
+fake_selfrag.install(pytest.MonkeyPatch())
+application(["ask", "--json"])
+"""
+
+
+def test_each_answer_comes_before_the_next_question_is_needed() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = [{folder!r}]\n{program}"],
+        [sys.executable, "-c", PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -290,3 +291,22 @@ def test_each_answer_comes_before_the_next_question_is_needed(tmp_path: Path) ->
             assert json.loads(process.stdout.readline())["question"] == question
         process.stdin.close()
         assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_a_real_interrupt_while_waiting_for_a_line() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write("one\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert process.stderr.read() == "Interrupted.\n"

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line with the process's arguments and exit with its code."""
-    from selfrag.cli.application import application
+    try:
+        from selfrag.cli.application import application
 
-    application(prog_name="selfrag")
+        application(prog_name="selfrag")
+    except KeyboardInterrupt:  # before or after the command itself
+        raise SystemExit(130) from None

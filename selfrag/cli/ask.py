@@ -127,9 +127,9 @@ def ask(
         asker = Asker(rag, output, stream=stream, keywords=keywords)
         if question is not None:
             answer = asker.one(question)
-            if trace is not None and answer.tree:
-                write_trace(answer, trace)
             code = _EXIT_CODES_BY_STATUS.get(answer.status, 0)
+            if trace is not None and not (code and not answer.tree):
+                write_trace(answer, trace)
             if code:
                 raise typer.Exit(code)
         elif sys.stdin.isatty():

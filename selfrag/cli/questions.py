@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from selfrag.answer import Answer, Question, Usage
@@ -178,11 +178,22 @@ def answer_lines(asker: Asker, stdin: TextIO) -> None:
 def _read_lines(stdin: TextIO, lines: queue.Queue[bytes | str | BaseException | None]) -> None:
     """Bytes where there are any, so that a line that is not UTF-8 spoils only itself."""
     try:
-        for line in getattr(stdin, "buffer", stdin):
+        for line in _binary(stdin):
             lines.put(line)
         lines.put(None)
     except (OSError, ValueError) as error:
         lines.put(error)
+
+
+def _binary(stdin: TextIO) -> Iterable[bytes | str]:
+    """The stream's bytes, through a reader of our own where there is a file behind it.
+
+    At exit the interpreter closes `sys.stdin`, and dies where a waiting thread holds its lock.
+    """
+    try:
+        return open(stdin.fileno(), "rb", closefd=False)
+    except (OSError, ValueError):
+        return getattr(stdin, "buffer", stdin)
 
 
 def _read(line: bytes | str) -> str | Answer:

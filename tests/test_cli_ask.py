@@ -123,7 +123,9 @@ def test_unknown_options_in_a_file_are_refused(fake: type[FakeSelfRAG], tmp_path
 
 
 @pytest.mark.parametrize(
-    "texts", [["A"], ["=x"], ["A="], ["A=x", "A=y"]], ids=["bare", "no key", "no text", "twice"]
+    "texts",
+    [["A"], ["=x"], ["A="], ["A=x", "A=y"], ["A=x"]],
+    ids=["bare", "no key", "no text", "twice", "one"],
 )
 def test_bad_closed_set_options_are_refused(fake: type[FakeSelfRAG], texts: list[str]) -> None:
     result = ask("What?", *(part for text in texts for part in ("--options", text)))
@@ -141,7 +143,11 @@ def test_trace(fake: type[FakeSelfRAG], tmp_path: Path, extension: str) -> None:
 
 
 def test_traces_that_cannot_be_are_refused_first(fake: type[FakeSelfRAG], tmp_path: Path) -> None:
-    for arguments in (["What?", "--trace", "t.txt"], ["--trace", "t.json"]):
+    for arguments in (
+        ["What?", "--trace", "t.txt"],
+        ["--trace", "t.json"],
+        ["What?", "--trace", "t.json", "--stream"],
+    ):
         result = ask(*arguments, stdin="x\n")
         assert result.exit_code == 2
         assert "made" not in vars(fake)
@@ -191,12 +197,14 @@ def test_many_lines_are_asked_in_batches(
     # All lines have arrived before the first is taken.
     monkeypatch.setattr(questions.threading, "Thread", _Inline)
     stdin = "".join(f"question {number}\n" for number in range(40))
-    result = ask("--json", "--max-retrievals", "3", "--options", "A=x", stdin=stdin)
+    result = ask(
+        "--json", "--max-retrievals", "3", "--options", "A=x", "--options", "B=y", stdin=stdin
+    )
     answers = objects(result.stdout)
     assert [answer["question"] for answer in answers] == stdin.splitlines()
     assert fake.batches == [16, 16, 8]
     assert {str(asked["budget"]) for asked in fake.asked} == {str(Budget(None, 3, None))}
-    assert all(asked["options"] == {"A": "x"} for asked in fake.asked)
+    assert all(asked["options"] == {"A": "x", "B": "y"} for asked in fake.asked)
 
 
 class _Inline:

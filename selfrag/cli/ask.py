@@ -92,6 +92,8 @@ def ask(
     if trace is not None:
         if question is None:
             raise InputError("--trace needs a QUESTION.", "A trace holds the tree of one question.")
+        if stream:
+            raise InputError("--trace and --stream exclude each other.", "Leave out one of them.")
         check_trace_path(trace)
     if question is not None:
         _check_text(question)
@@ -149,6 +151,8 @@ def _parse_options(texts: list[str]) -> dict[str, str] | None:
             raise InputError(f"--options has {key.strip()!r} twice.", "Give each key once.")
         _check_text(text)
         options[key.strip()] = value.strip()
+    if len(options) == 1:
+        raise InputError("--options was given once.", "A closed question has at least two options.")
     return options or None
 
 

@@ -66,6 +66,6 @@ def hint_of(error: BaseException) -> str:
         return hint
     if isinstance(error, ImportError):
         return "Install the package with its dependencies; `selfrag doctor` lists what is missing."
-    if hasattr(error, "hint"):
+    if hasattr(error, "hint") or isinstance(error, ValueError):
         return ""
     return "`selfrag --debug ...` shows where it happened."

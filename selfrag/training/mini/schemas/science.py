@@ -431,16 +431,18 @@ TERM = Kind(
     key="term", noun="term", naming="term",
     relations=(
         Relation(
-            "answer", "thing", "{S} is {v}.",
-            ("{S} is {v}.", "{v} is {s}."),
+            "answer", "thing", "{S} {is_called} {v}.",
+            ("{S} {is_called} {v}.", "{v} is {s}.", "The name for {s} is {v}."),
             (),
-            ("{s}", "{s}"),
+            ("{s}", "{s}", "the name for {s}", "the term for {s}", "the word for {s}"),
             ("{S} is what?", "What do you call {s}?", "What is the name of {s}?",
-             "What is {s} called?"),
-            ("what {s} is", "what {s} is called"),
+             "What is {s} called?", "What {is_called} {s}?", "How do you call {s}?",
+             "What is {s} known as?", "Which word means {s}?", "What do people call {s}?"),
+            ("what {s} is", "what {s} is called", "what you call {s}"),
         ),
+        Relation("sentence", "sentence", "{v}", ("{v}",), asked=False),
     ),
-    plans={"term": ("answer",)},
+    plans={"term": ("sentence",)},
 )
 
 KINDS = (ELEMENT, PLANET, MOON, INVENTION, ANIMAL, RECORD, TERM)

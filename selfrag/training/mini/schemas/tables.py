@@ -34,6 +34,13 @@ MUSIC = ("symphony", "opera", "ballet", "concerto", "sonata", "suite", "song", "
          "mass", "tone poem", "cycle", "composition", "étude", "nocturne", "prelude", "operetta",
          "anthem", "bagatelle", "serenade", "quintet", "chorale", "motet", "album", "orchestr")
 
+WITH_ARTICLE = frozenset((
+    "United States", "United Kingdom", "United Arab Emirates", "Netherlands", "Philippines",
+    "Maldives", "Bahamas", "Comoros", "Gambia", "Seychelles", "Solomon Islands", "Marshall Islands",
+    "Central African Republic", "Dominican Republic", "Czech Republic", "Republic of the Congo",
+    "Democratic Republic of the Congo",
+))
+
 Row = Mapping[str, str]
 
 
@@ -96,6 +103,12 @@ def _listed(text: str) -> str:
     return joined([item.strip() for item in text.split(";") if item.strip()])
 
 
+def _lands(text: str) -> str:
+    """A list of countries as said in a sentence, with their articles."""
+    names = [name.strip() for name in text.split(";") if name.strip()]
+    return joined([f"the {name}" if name in WITH_ARTICLE else name for name in names])
+
+
 def _values(**values: str) -> dict[str, str]:
     return {key: text for key, text in values.items() if text}
 
@@ -109,7 +122,7 @@ def _country(row: Row) -> Entity:
         geography.COUNTRY, row["name"], row["article"],
         _values(capital=row["capital"], currency=_listed(row["currency"]),
                 languages=_listed(row["languages"]), continent=_listed(row["continent"]),
-                largest_city=row["largest_city"], neighbours=_listed(row["neighbours"]),
+                largest_city=row["largest_city"], neighbours=_lands(row["neighbours"]),
                 feature=row["feature"], demonym=row["demonym"]),
         {"feature_noun": row["feature_kind"]},
     )
@@ -121,7 +134,7 @@ def _river(row: Row) -> Entity:
     return Entity(
         geography.RIVER, name, "the",
         _values(length=_unit(row["length_km"], "kilometres"), mouth=row["mouth"],
-                countries=_listed(row["countries"])),
+                countries=_lands(row["countries"])),
         aliases=(f"the river {bare}", f"the {bare} River", f"the {bare}"),
         heading=name if "River" in name or "Rio" in name else f"{name} River",
     )
@@ -132,7 +145,7 @@ def _mountain(row: Row) -> Entity:
     bare = name.removeprefix("Mount ")
     return Entity(
         geography.MOUNTAIN, name, "",
-        _values(height=_unit(row["height_m"], "metres"), countries=_listed(row["countries"]),
+        _values(height=_unit(row["height_m"], "metres"), countries=_lands(row["countries"]),
                 range=row["range"]),
         aliases=(bare,) if bare != name else (),
     )
@@ -144,15 +157,15 @@ def _lake(row: Row) -> Entity:
         article = ""
     return Entity(
         geography.LAKE, row["name"], article,
-        _values(countries=_listed(row["countries"]), area=_unit(row["area_km2"], "square kilometres"),
-                sort=row["kind"]),
+        _values(countries=_lands(row["countries"]), area=_unit(row["area_km2"], "square kilometres"),
+                sort=f"{row['kind']} lake" if row["kind"] else ""),
     )
 
 
 def _city(row: Row) -> Entity:
     return Entity(
         geography.CITY, row["name"], "",
-        _values(country=row["country"], region=row["region"], known_for=row["known_for"]),
+        _values(country=_lands(row["country"]), region=row["region"], known_for=row["known_for"]),
     )
 
 
@@ -211,10 +224,12 @@ def _record(row: Row) -> Entity:
 
 
 def _term(row: Row) -> Entity:
-    subject = row["subject"].removeprefix("the ")
+    subject = row["subject"].removesuffix(" called")
+    name = subject.removeprefix("the ")
     return Entity(
-        science.TERM, subject, "the" if subject != row["subject"] else "",
+        science.TERM, name, "the" if name != subject else "",
         _values(answer=row["answer"], sentence=row["sentence"]),
+        {"is_called": "is called" if subject != row["subject"] else "is"},
     )
 
 
@@ -223,7 +238,7 @@ def _person(row: Row) -> Entity:
     last = name.split()[-1]
     return Entity(
         culture.PERSON, name, "",
-        _values(field=row["field"], country=row["country"], birth_year=year(row["birth_year"]),
+        _values(field=f"{row['nationality']} {row['field']}".strip(), country=_lands(row["country"]), birth_year=year(row["birth_year"]),
                 birthplace=row["birthplace"], death_year=year(row["death_year"]),
                 known_for=row["known_for"]),
         person_slots(row["pronoun"]),
@@ -251,7 +266,7 @@ def _event(row: Row) -> Entity:
 def _landmark(row: Row) -> Entity:
     return Entity(
         culture.LANDMARK, row["name"], row["article"],
-        _values(city=row["city"], country=row["country"], year=year(row["year"]),
+        _values(city=row["city"], country=_lands(row["country"]), year=year(row["year"]),
                 builder=_listed(row["builder"])),
         {"noun": row["kind"], "a_noun": with_indefinite(row["kind"])} if row["kind"] else {},
     )

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +180,31 @@ def test_an_open_index_survives_its_replacement(tmp_path: Path) -> None:
     build_index(CORPUS[:2], tmp_path / "index", encoder=HashEncoder(), overwrite=True)
     assert list(before.store) == list(CORPUS)
     assert before.bm25 is not None and before.bm25.search("Curie", 1)[0].tolist() == [3]
+
+
+def test_readers_see_the_old_index_or_the_new(tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    sizes = (3, 5, 4, 6)
+    build_index(CORPUS[: sizes[0]], out, encoder=HashEncoder())
+    seen: set[int] = set()
+
+    def read(stop: threading.Event) -> None:
+        while not stop.wait(0.001):
+            index = Index.open(out)
+            seen.add(len(index))
+            assert list(index.store) == list(CORPUS[: len(index)])
+            assert index.require_vectors().ntotal == len(index)
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read, stop)
+        try:
+            for size in sizes:
+                build_index(CORPUS[:size], out, encoder=HashEncoder(), overwrite=True)
+        finally:
+            stop.set()
+        reading.result()
+    assert seen <= set(sizes)
 
 
 def broken_stream() -> Iterator[Passage]:

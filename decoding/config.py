@@ -50,7 +50,14 @@ class DecodingConfig:
         input_style: how a question is put into the prompt's template; see `decoding.prompt`.
         released_special_tokens: in the released procedures, "kept" or "stripped" decoding of
             special tokens (the pinned engine stripped them).
-        released_seqscore, released_groundness, released_utility: the published flags.
+        released_seqscore, released_groundness, released_utility: the published flags
+            `--use_seqscore`, `--use_groundness` (`--use_grounding`) and `--use_utility`.
+        released_threshold: the published `--threshold`, which stands in the released procedures
+            for `retrieve_threshold`; None as where the flag is not given.
+        released_w_use: the published short form's `--w_use`, whose default is not the paper's;
+            it stands there for `w_use`. The long form's weights are fixed.
+        released_writer: how the long form's result is written: "factscore" (plain text), or
+            "asqa" (citation marks, also for ELI5).
     """
 
     procedure: Procedure = "paper"
@@ -81,6 +88,9 @@ class DecodingConfig:
     released_seqscore: bool = True
     released_groundness: bool = True
     released_utility: bool = True
+    released_threshold: float | None = 0.2
+    released_w_use: float = 1.0
+    released_writer: Literal["factscore", "asqa"] = "factscore"
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
@@ -162,6 +172,7 @@ _LOWEST = {
     "w_rel": 0.0,
     "w_sup": 0.0,
     "w_use": 0.0,
+    "released_w_use": 0.0,
     "prune_epsilon": 0.0,
     "retrieval_timeout": 0.0,
 }

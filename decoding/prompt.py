@@ -23,6 +23,12 @@ class FittedPassage:
     truncated: bool
 
 
+def question_parts(instruction: str, question_input: str | None = None) -> tuple[Part, ...]:
+    """The parts of the `### Instruction:` template, for prompts that text continues."""
+    middle = () if question_input is None else ("\n\n### Input:\n", question_input)
+    return ("### Instruction:\n", instruction, *middle, "\n\n### Response:\n")
+
+
 class PromptBuilder:
     """Builds prompts for one tokenizer."""
 
@@ -32,11 +38,7 @@ class PromptBuilder:
 
     def question(self, instruction: str, question_input: str | None = None) -> tuple[int, ...]:
         """`### Instruction:` template, with an `### Input:` part when one is given."""
-        parts: list[Part] = ["### Instruction:\n", instruction]
-        if question_input is not None:
-            parts += ["\n\n### Input:\n", question_input]
-        parts.append("\n\n### Response:\n")
-        return self.codec.encode(parts, bos=True)
+        return self.codec.encode(question_parts(instruction, question_input), bos=True)
 
     def passage(self, title: str, text: str) -> tuple[int, ...]:
         """`[Retrieval]<paragraph>title\\ntext</paragraph>`, without spaces around the tokens."""

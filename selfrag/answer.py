@@ -31,7 +31,9 @@ class Decision:
         p_continue: share of `[Continue to Use Evidence]` in the Retrieve group, or None.
         mass: probability of the whole Retrieve group at that position, or None.
         threshold: what `p_retrieve` was compared with, or None when a mode or text decided.
-        reason: "threshold", "mode", "uncertain", "token", "text" or "no_passages".
+        reason: "threshold", "mode", "uncertain", "token", "text" or "no_passages"; in the released
+            procedures also "log_ratio" (`p_retrieve` is the ratio of the *logarithms*) and
+            "no_threshold".
         node: id of the tree node at which it was taken.
     """
 

@@ -136,8 +136,11 @@ class Inquiry:
             self.stop("max_seconds")
         return result.drafts
 
-    def retrieve(self, query: str) -> Steps[list[Hit]]:
-        """Passages for a query, best first; none, with a warning, where that failed."""
+    def retrieve(self, query: str, *, distinct: bool = True) -> Steps[list[Hit]]:
+        """Passages for a query, best first; none, with a warning, where that failed.
+
+        Passages of the same title and text count once, unless `distinct` is False.
+        """
         limit = self.budget.max_retrievals
         if limit is not None and self.retrievals >= limit:
             self.stop("max_retrievals")
@@ -152,7 +155,9 @@ class Inquiry:
             self.warn(f"Retrieval failed: {result.error}")
         elif not result.hits and not result.interrupted:
             self.warn(f"No passages were found for {query[:80]!r}.")
-        hits = self._distinct(result.hits)
+        hits = self._distinct(result.hits) if distinct else list(result.hits)
+        for hit in hits:
+            self.hits.setdefault(hit.passage.id, hit)
         self.log.emit(
             "retrieval.finished",
             query=query,
@@ -162,7 +167,7 @@ class Inquiry:
         return hits
 
     def _distinct(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Hits whose title and text were not seen at a better rank, remembered by id."""
+        """Hits whose title and text were not seen at a better rank."""
         seen: set[tuple[str, str]] = set()
         distinct = []
         for hit in hits:

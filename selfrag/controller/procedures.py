@@ -7,6 +7,8 @@ from selfrag.controller.assemble import refused
 from selfrag.controller.closed import answer_closed
 from selfrag.controller.inquiry import Inquiry
 from selfrag.controller.paper import answer_long, answer_short
+from selfrag.controller.released_long import answer_released_long
+from selfrag.controller.released_short import answer_released_short
 from selfrag.errors import QuestionRefused
 from selfrag.requests import Steps
 
@@ -24,6 +26,10 @@ def _answer(inquiry: Inquiry) -> Steps[Answer]:
         prompt = inquiry.question_prompt()
     except QuestionRefused as error:
         return refused(inquiry, str(error))
+    if inquiry.config.procedure == "released-short":
+        return (yield from answer_released_short(inquiry))
+    if inquiry.config.procedure == "released-long":
+        return (yield from answer_released_long(inquiry))
     if inquiry.question.options:
         return (yield from answer_closed(inquiry, prompt, inquiry.question.options))
     if inquiry.config.form == "short":

@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sample",
-        type=int,
+        type=_sample,
         default=SAMPLE,
         metavar="N",
         help=f"questions asked one by one for the time of a single one (default: {SAMPLE})",

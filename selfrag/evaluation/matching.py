@@ -1,7 +1,8 @@
 """Whether a text contains an acceptable answer: normalised, as whole words.
 
 Two spellings are the same when they differ in case, accents, Unicode form, punctuation, the
-thousands separators of numbers ("1,230" and "1230"), a possessive "'s" or an article in front.
+thousands separators of numbers ("1,230" and "1230"), the writing of initials ("J. J.", "J.J."),
+a possessive "'s" or an article in front.
 A decimal point is part of its number, so that "3" is not in "3.14". This module knows nothing of
 questions, models or passages.
 """
@@ -22,7 +23,7 @@ _APOSTROPHES = "'\u2018\u2019\u02bb\u02bc\u0060\u00b4"
 _POSSESSIVE = re.compile(rf"[{_APOSTROPHES}]s\b")
 _JOINERS = re.compile(rf"[{_APOSTROPHES}]")
 _THOUSANDS = re.compile(r"(?<=\d)[,\u00a0\u2009\u202f](?=\d{3}(?!\d))")
-_ABBREVIATION = re.compile(r"(?<=[^\W\d_])\.(?=[^\W\d_]\b)")
+_INITIALS = re.compile(r"\b([^\W\d_])\. ?(?=[^\W\d_]\.)")
 _WORD = re.compile(r"\d+(?:\.\d+)+|\w+")
 
 
@@ -33,7 +34,7 @@ def normalise(text: str) -> tuple[str, ...]:
     plain = _JOINERS.sub("", _POSSESSIVE.sub("", plain))
     plain = unicodedata.normalize("NFKD", plain)
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    plain = _ABBREVIATION.sub("", plain.translate(_LETTERS))
+    plain = _INITIALS.sub(r"\1", plain.translate(_LETTERS))
     return tuple(_WORD.findall(plain))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from decoding.scores import log_sum_exp
+from decoding.scores import log_sum_exp, shares
 from decoding.vocabulary import TokenGroup
 
 SCHEMA_VERSION = 1
@@ -71,9 +71,9 @@ class ReflectionDistribution:
         Raises:
             ValueError: the group has no such label.
         """
-        value = self.log_probabilities[self._index(label)]
-        total = log_sum_exp(self.log_probabilities)
-        return None if total == -math.inf else math.exp(value - total)
+        index = self._index(label)
+        within = shares(self.log_probabilities)
+        return None if within is None else within[index]
 
     def probability(self, label: str) -> float:
         """A token's probability under the full softmax."""

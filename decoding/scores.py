@@ -62,10 +62,12 @@ def log_sum_exp(values: Sequence[float]) -> float:
 
 def shares(log_probabilities: Sequence[float]) -> tuple[float, ...] | None:
     """Probabilities within a group: each one's share of the group's mass; None without mass."""
-    total = log_sum_exp(log_probabilities)
-    if total == -math.inf:
+    if log_sum_exp(log_probabilities) == -math.inf:
         return None
-    return tuple(math.exp(value - total) for value in log_probabilities)
+    top = max(log_probabilities)
+    relative = [math.exp(value - top) for value in log_probabilities]
+    total = math.fsum(relative)
+    return tuple(value / total for value in relative)
 
 
 def retrieval_ratio(log_p_retrieval: float, log_p_no: float) -> float | None:

@@ -1,1 +1,44 @@
+"""Passages, vectors and words on disk: values, stores, building, verifying.
 
+Importing this package imports no other library; names are loaded where they are used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from indexes.build import build_index as build_index
+    from indexes.errors import StorageError as StorageError
+    from indexes.index import Index as Index
+    from indexes.lexical import BM25Settings as BM25Settings
+    from indexes.manifest import Manifest as Manifest
+    from indexes.passage import Passage as Passage
+    from indexes.readers import read_passages as read_passages
+    from indexes.store import PassageStore as PassageStore
+    from indexes.verify import VerifyReport as VerifyReport
+    from indexes.verify import verify_index as verify_index
+    from indexes.words import WordSettings as WordSettings
+
+_HOMES = {
+    "BM25Settings": "indexes.lexical",
+    "Index": "indexes.index",
+    "Manifest": "indexes.manifest",
+    "Passage": "indexes.passage",
+    "PassageStore": "indexes.store",
+    "StorageError": "indexes.errors",
+    "VerifyReport": "indexes.verify",
+    "WordSettings": "indexes.words",
+    "build_index": "indexes.build",
+    "read_passages": "indexes.readers",
+    "verify_index": "indexes.verify",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

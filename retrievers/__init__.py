@@ -1,1 +1,40 @@
+"""From a query to ranked passages: encoders, dense, BM25 and hybrid retrieval, given passages.
 
+Importing this package imports no other library; names are loaded where they are used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retrievers.base import Retriever as Retriever
+    from retrievers.bm25 import BM25Retriever as BM25Retriever
+    from retrievers.dense import DenseRetriever as DenseRetriever
+    from retrievers.encoders import Encoder as Encoder
+    from retrievers.errors import RetrieverError as RetrieverError
+    from retrievers.fusion import HybridRetriever as HybridRetriever
+    from retrievers.given import GivenPassages as GivenPassages
+    from retrievers.hit import Hit as Hit
+    from retrievers.opening import open_retriever as open_retriever
+
+_HOMES = {
+    "BM25Retriever": "retrievers.bm25",
+    "DenseRetriever": "retrievers.dense",
+    "Encoder": "retrievers.encoders",
+    "GivenPassages": "retrievers.given",
+    "Hit": "retrievers.hit",
+    "HybridRetriever": "retrievers.fusion",
+    "Retriever": "retrievers.base",
+    "RetrieverError": "retrievers.errors",
+    "open_retriever": "retrievers.opening",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,75 @@
+"""The slow and obvious backend: one full forward pass for every position, no cache, no batch.
+
+It is what the engine is compared with, and it runs any causal model that transformers can load.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import torch
+
+from decoding.engine.sequence import RunningSequence, check_fits
+from decoding.generation import Draft, Generation, Watch
+
+
+class ReferenceEngine:
+    """`Backend` that calls `model(input_ids)` on the whole sequence for every position."""
+
+    def __init__(self, model: Any, *, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.context_limit = int(model.config.max_position_embeddings)
+        self._model = model.eval()
+        self._waiting: deque[RunningSequence] = deque()
+        self._finished: list[tuple[int, Draft]] = []
+        self._next_ticket = 0
+
+    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
+        """Queue a request."""
+        check_fits(generation, self.context_limit)
+        self._next_ticket += 1
+        self._waiting.append(RunningSequence(self._next_ticket, generation, watch))
+        return self._next_ticket
+
+    def step(self) -> bool:
+        """One position of the oldest request."""
+        if not self._waiting:
+            return False
+        sequence = self._waiting[0]
+        log_probabilities = self._log_probabilities(sequence.ids)
+        best = int(log_probabilities.argmax())
+        wanted = tuple(float(log_probabilities[token]) for token in sequence.wanted_ids)
+        finish = sequence.advance(best, float(log_probabilities[best]), wanted)
+        if finish is not None:
+            next_id = None if finish == "cut" else best
+            self._waiting.popleft()
+            self._finished.append((sequence.ticket, sequence.partial.freeze(finish, next_id)))
+        return bool(self._waiting)
+
+    def poll(self) -> list[tuple[int, Draft]]:
+        """Finished drafts since the last poll."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def cancel(self, ticket: int) -> None:
+        """Stop a request; what it has written comes back as a cancelled draft."""
+        for sequence in list(self._waiting):
+            if sequence.ticket == ticket:
+                self._waiting.remove(sequence)
+                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
+
+    def progress(self, ticket: int) -> tuple[int, ...]:
+        """Ids appended so far."""
+        for sequence in self._waiting:
+            if sequence.ticket == ticket:
+                return tuple(sequence.partial.token_ids)
+        return ()
+
+    @torch.inference_mode()
+    def _log_probabilities(self, ids: list[int]) -> torch.Tensor:
+        """Log-probabilities `[vocabulary]` of the next token, in float64 from float32 logits."""
+        device = next(self._model.parameters()).device
+        logits = self._model(input_ids=torch.tensor([ids], device=device), use_cache=False).logits
+        result: torch.Tensor = logits[0, -1].float().double().log_softmax(dim=-1)
+        return result

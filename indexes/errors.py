@@ -1,0 +1,85 @@
+"""Errors of the storage layer: each says what was got, what is allowed and what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StorageError(Exception):
+    """Base of this package's errors; `hint` says what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class NotAnIndex(StorageError):
+    """A path is missing, is a file, or is a folder that holds no index."""
+
+
+class CorruptIndex(StorageError):
+    """An index or store is truncated, altered, incomplete or inconsistent."""
+
+
+class UnsupportedVersion(StorageError):
+    """An index was written by a version whose format this one does not know."""
+
+
+class MissingPart(StorageError):
+    """An index was built without the part (vectors or BM25) that is asked for."""
+
+
+class EncoderMismatch(StorageError):
+    """An encoder is not the one whose vectors stand in the index."""
+
+
+class DimensionMismatch(StorageError):
+    """Vectors have another dimension than the index."""
+
+
+class IndexExists(StorageError):
+    """A build would write over something it was not told to replace."""
+
+
+class IndexBusy(StorageError):
+    """Another process is building an index in the same folder."""
+
+
+class InvalidSetting(StorageError, ValueError):
+    """A build or search setting is not allowed."""
+
+
+class InvalidVectors(StorageError, ValueError):
+    """An encoder gave vectors of a wrong shape or with numbers that are not finite."""
+
+
+class InvalidPassage(StorageError, ValueError):
+    """A passage's value is of a wrong type, has no id, or cannot be written as UTF-8."""
+
+
+class DuplicateId(StorageError, ValueError):
+    """Two passages have the same id."""
+
+
+class EmptyCorpus(StorageError, ValueError):
+    """A corpus holds no passage, or no word to index."""
+
+
+class CorpusFormatError(StorageError, ValueError):
+    """A corpus file cannot be read; `path` and `line` (from 1, None for the whole file) say where.
+
+    Attributes:
+        path: the file.
+        line: the line where the bad row begins.
+    """
+
+    def __init__(self, path: Path | str, line: int | None, message: str, hint: str = "") -> None:
+        where = str(path) if line is None else f"{path}, line {line}"
+        super().__init__(f"{where}: {message}", hint)
+        self.path = Path(path)
+        self.line = line
+
+
+class SkippedPassages(UserWarning):
+    """Passages with empty text were left out of a corpus; the message counts them."""

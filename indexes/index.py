@@ -1,0 +1,149 @@
+"""An index opened for reading: its manifest, passages, vectors and word scores.
+
+Opening compares the manifest with itself, and the size and the ends of every file with it; data
+are memory-mapped. It does not know how queries become vectors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from indexes.checksums import sha256_of_file
+from indexes.errors import CorruptIndex, MissingPart, StorageError
+from indexes.lexical import LexicalIndex
+from indexes.manifest import BM25_FOLDER, STORE_FOLDER, VECTORS_FILE, Manifest
+from indexes.store import PassageStore
+from indexes.vectors import open_vectors
+
+
+class Index:
+    """An open index; made by `Index.open`.
+
+    Attributes:
+        path: the index folder.
+        manifest: what it was made of.
+        store: its passages; row numbers are the numbers of vectors and word scores.
+        vectors: the FAISS index, or None where it was not built or not asked for.
+        bm25: the lexical index, or None where it was not built or not asked for.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        store: PassageStore,
+        vectors: Any | None,
+        bm25: LexicalIndex | None,
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.store = store
+        self.vectors = vectors
+        self.bm25 = bm25
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        vectors: bool = True,
+        bm25: bool = True,
+        full_check: bool = False,
+    ) -> Index:
+        """Open the index in the folder `path`.
+
+        Args:
+            path: a folder that `build_index` wrote.
+            vectors: open the vectors, if there are any.
+            bm25: open the word scores, if there are any.
+            full_check: compare every byte with its checksum, which reads all files.
+
+        Raises:
+            NotAnIndex: there is no index.
+            CorruptIndex: a file is missing, truncated, altered, or does not fit the others.
+            UnsupportedVersion: another version of the program wrote it.
+        """
+        folder = Path(path)
+        manifest = Manifest.read(folder)
+        while True:
+            try:
+                return cls._open(folder, manifest, vectors, bm25, full_check)
+            except StorageError:
+                # A build may have replaced the index between two looks: then open the new one.
+                current = Manifest.read(folder)
+                if current.generation == manifest.generation:
+                    raise
+                manifest = current
+
+    @classmethod
+    def _open(
+        cls, folder: Path, manifest: Manifest, vectors: bool, bm25: bool, full_check: bool
+    ) -> Index:
+        manifest.check_files(folder)
+        if full_check:
+            for name, record in manifest.files.items():
+                if sha256_of_file(folder / name) != record.sha256:
+                    raise CorruptIndex(
+                        f"{folder / name} was altered after it was written.",
+                        "Build the index again, or copy it again from its source.",
+                    )
+        data = folder / manifest.generation
+        rows = manifest.passages
+        store = PassageStore.open(data / STORE_FOLDER)
+        if len(store) != rows:
+            raise CorruptIndex(
+                f"{folder} holds {len(store)} passages; its manifest says {rows}.",
+                "Build the index again, or copy it again from its source.",
+            )
+        matrix, words = None, None
+        if vectors and manifest.encoder is not None:
+            encoder = manifest.encoder
+            matrix = open_vectors(
+                data / VECTORS_FILE,
+                rows,
+                encoder.dimension,
+                encoder.similarity,
+                manifest.search_parameters,
+            )
+        if bm25 and manifest.bm25 is not None:
+            words = LexicalIndex.open(data / BM25_FOLDER, rows, manifest.bm25)
+        return cls(folder, manifest, store, matrix, words)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies corpus, encoder and settings."""
+        return self.manifest.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def info(self) -> dict[str, Any]:
+        """What the index is made of, as JSON values."""
+        return {"path": str(self.path), **self.manifest.summary()}
+
+    def require_vectors(self) -> Any:
+        """The FAISS index.
+
+        Raises:
+            MissingPart: the index has no vectors, or was opened without them.
+        """
+        if self.vectors is None:
+            raise MissingPart(
+                f"The index {self.path} has no vectors open.",
+                'Build it with an encoder, or search it with kind="bm25".',
+            )
+        return self.vectors
+
+    def require_bm25(self) -> LexicalIndex:
+        """The lexical index.
+
+        Raises:
+            MissingPart: the index has no word scores, or was opened without them.
+        """
+        if self.bm25 is None:
+            raise MissingPart(
+                f"The index {self.path} has no BM25 part open.",
+                'Build it with BM25, or search it with kind="dense".',
+            )
+        return self.bm25

@@ -1,0 +1,128 @@
+"""What every retriever does, and what those that search an index have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from indexes.index import Index
+from indexes.store import PassageStore
+from retrievers.errors import InvalidQuery
+from retrievers.hit import Hit
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Ranks passages for queries.
+
+    Equal calls give equal results; passages with equal scores come in the order of their rows.
+    A query of white space finds nothing.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies corpus and settings: equal fingerprints give equal results."""
+        ...
+
+    def search(self, query: str, k: int) -> list[Hit]:
+        """The best passages for a query, at most `k` and at least none, best first.
+
+        Raises:
+            InvalidQuery: the query is no valid text, or `k` is less than 1.
+        """
+        ...
+
+    def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """What `search` gives for each query, in their order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedRows:
+    """A ranking as rows of an index, best first.
+
+    Attributes:
+        rows: row numbers, shape [n].
+        scores: their scores, shape [n].
+    """
+
+    rows: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+
+    @classmethod
+    def empty(cls) -> RankedRows:
+        """A ranking of nothing."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
+
+
+class IndexRetriever(ABC):
+    """A retriever that ranks the rows of one index; subclasses say how.
+
+    Attributes:
+        index: what is searched.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identifies corpus and settings."""
+
+    @abstractmethod
+    def rank_rows(self, queries: Sequence[str], k: int) -> list[RankedRows]:
+        """The best rows for each of the queries, which were checked and are not blank."""
+
+    def search(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever.search`."""
+        return self.search_many([query], k)[0]
+
+    def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """See `Retriever.search_many`."""
+        return search_rows(self.index.store, self.rank_rows, queries, k)
+
+
+def search_rows(
+    store: PassageStore,
+    rank_rows: Callable[[Sequence[str], int], list[RankedRows]],
+    queries: Sequence[str],
+    k: int,
+) -> list[list[Hit]]:
+    """Check queries, rank rows for those that are not blank, and read the rows' passages."""
+    check_queries(queries, k)
+    found: list[list[Hit]] = [[] for _ in queries]
+    asked = [number for number, query in enumerate(queries) if query.strip()]
+    rankings = rank_rows([queries[number] for number in asked], k) if asked else []
+    for number, ranking in zip(asked, rankings, strict=True):
+        pairs = zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
+        found[number] = [
+            Hit(store[row], score, rank) for rank, (row, score) in enumerate(pairs, start=1)
+        ]
+    return found
+
+
+def check_queries(queries: Sequence[str], k: int) -> None:
+    """Refuse what no retriever can search for.
+
+    Raises:
+        InvalidQuery: `k` is less than 1, or a query is no string or holds a lone surrogate.
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InvalidQuery(f"{k!r} passages were asked for.", "Ask for a whole number from 1 up.")
+    if isinstance(queries, str):
+        raise InvalidQuery("search_many got one string.", "Give it a list of queries.")
+    for query in queries:
+        if not isinstance(query, str):
+            raise InvalidQuery(f"A query is a {type(query).__name__}.", "It must be a string.")
+        try:
+            query.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidQuery(
+                f"A query cannot be written as UTF-8 ({error.reason}).", "Send valid Unicode."
+            ) from error

@@ -1,0 +1,1 @@
+"""Where models come from: checkpoints on disk or from the hub, loaded through transformers."""

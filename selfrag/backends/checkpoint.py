@@ -1,0 +1,209 @@
+"""Loads a Llama-style checkpoint with its tokenizer, and refuses what is not whole.
+
+Weights come from safetensors (one file or shards) or from `.bin` shards, which transformers reads
+with `weights_only=True`. No remote code is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from decoding.vocabulary import ReflectionVocabulary
+from selfrag.backends.fingerprint import checkpoint_fingerprint
+from selfrag.calibration import Calibration
+from selfrag.errors import CorruptCheckpoint, ModelNotFound
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint's parts; `model` is None when only its text side was asked for."""
+
+    folder: Path
+    model: Any
+    tokenizer: Any
+    vocabulary: ReflectionVocabulary
+    fingerprint: str
+    context_limit: int
+    device: str
+    dtype: str
+    calibration: Calibration
+
+
+def load_checkpoint(
+    name: str | Path, *, device: str = "auto", dtype: str = "auto", weights: bool = True
+) -> Checkpoint:
+    """Load a checkpoint folder, or a repository of the Hugging Face hub by name.
+
+    Args:
+        name: folder, or hub name such as "selfrag/selfrag_llama2_7b".
+        device: "auto" (CUDA where there is one), or any torch device.
+        dtype: "auto" (float32 on the CPU; bfloat16 or float16 on CUDA) or a name of `DTYPES`.
+        weights: False loads tokenizer and configuration only (for replays).
+
+    Raises:
+        ModelNotFound: there is no such folder, and no such repository can be reached.
+        CorruptCheckpoint: files are missing, truncated, or do not fill the model.
+        MissingControlTokens: the tokenizer lacks reflection tokens.
+    """
+    from transformers import AutoConfig
+
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
+    folder = locate(name)
+    device, dtype = choose_device(device), dtype
+    dtype = choose_dtype(dtype, device)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise CorruptCheckpoint(
+            f"The configuration of {name} cannot be read: {first_line(error)}",
+            "Check config.json.",
+        ) from error
+    tokenizer = _load_tokenizer(folder, name)
+    vocabulary = ReflectionVocabulary.from_tokenizer(tokenizer, eos_ids=config.eos_token_id)
+    model = _load_model(folder, name, device, dtype) if weights else None
+    rows = int(config.vocab_size)
+    if max(vocabulary.control_ids) >= rows:
+        raise CorruptCheckpoint(
+            f"The tokenizer's control tokens reach id {max(vocabulary.control_ids)}, but the "
+            f"model has {rows} embedding rows.",
+            "Use the tokenizer that the model was trained with.",
+        )
+    return Checkpoint(
+        folder=folder,
+        model=model,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        fingerprint=checkpoint_fingerprint(folder, dtype),
+        context_limit=int(config.max_position_embeddings),
+        device=device,
+        dtype=dtype,
+        calibration=Calibration.load(folder),
+    )
+
+
+def locate(name: str | Path) -> Path:
+    """The folder of a checkpoint; a hub name is looked up in the cache, then downloaded."""
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    if folder.exists() or str(name).startswith((".", "/", "~")) or str(name).count("/") != 1:
+        raise ModelNotFound(
+            f"{name} is no checkpoint: it has no config.json.",
+            "Give a folder in the Hugging Face format, or a hub name such as "
+            "selfrag/selfrag_llama2_7b.",
+        )
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.bin"]
+    try:
+        found = Path(snapshot_download(str(name), allow_patterns=patterns, local_files_only=True))
+        if (found / "config.json").is_file():
+            return found
+    except Exception:
+        found = None
+    try:
+        text = [pattern for pattern in patterns if pattern != "*.bin"]
+        found = Path(snapshot_download(str(name), allow_patterns=text))
+        if not list(found.glob("*.safetensors")):
+            found = Path(snapshot_download(str(name), allow_patterns=patterns))
+        return found
+    except Exception as error:
+        raise ModelNotFound(
+            f"{name} is neither a folder nor a hub repository that can be reached: "
+            f"{first_line(error)}",
+            "Check the name, or download it and give the folder.",
+        ) from error
+
+
+def choose_device(device: str) -> str:
+    """Resolve "auto"; refuse a device that this torch cannot use."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}; {first_line(error)}") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch finds no CUDA device; use device='cpu'")
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> str:
+    """Resolve "auto": float32 on the CPU, bfloat16 on CUDA where it is native, else float16."""
+    import torch
+
+    if dtype != "auto":
+        return dtype
+    if not device.startswith("cuda"):
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _load_tokenizer(folder: Path, name: str | Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        raise CorruptCheckpoint(
+            f"The tokenizer of {name} cannot be loaded: {first_line(error)}",
+            "The folder needs tokenizer.json, or tokenizer.model with the sentencepiece package.",
+        ) from error
+
+
+def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    _check_shards(folder, name)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise CorruptCheckpoint(
+            f"The weights of {name} cannot be loaded: {first_line(error)}",
+            "Download or export the checkpoint again.",
+        ) from error
+    wrong = sorted({str(key) for key in (*report["missing_keys"], *report["mismatched_keys"])})
+    if wrong:
+        raise CorruptCheckpoint(
+            f"{name} lacks {len(wrong)} weights of the model, such as {wrong[0]}.",
+            "Download or export the checkpoint again.",
+        )
+    return model.to(device).eval()
+
+
+def _check_shards(folder: Path, name: str | Path) -> None:
+    """Name missing shards before transformers starts to load."""
+    for index in folder.glob("*.index.json"):
+        try:
+            files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, OSError) as error:
+            raise CorruptCheckpoint(f"{index.name} of {name} cannot be read: {error}") from error
+        missing = sorted(file for file in files if not (folder / file).is_file())
+        if missing:
+            raise CorruptCheckpoint(
+                f"{name} lacks {len(missing)} of {len(files)} weight files: {', '.join(missing)}.",
+                "Download them.",
+            )
+    if not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
+        raise CorruptCheckpoint(
+            f"{name} has no weights.", "The folder needs *.safetensors or *.bin files."
+        )

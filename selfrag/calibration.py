@@ -1,0 +1,57 @@
+"""Thresholds that were calibrated on a split and are stored with a model.
+
+`calibration.json` beside the weights holds them; a model without the file is not calibrated, and
+then `Answer.answerable` stays None.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfrag.errors import CorruptCheckpoint
+
+FILE_NAME = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a model's scores mean; None where it was not calibrated.
+
+    Attributes:
+        relevance: least mean s_rel of a supported answer.
+        support: least mean s_sup of a supported answer.
+        split: where the thresholds come from.
+    """
+
+    relevance: float | None = None
+    support: float | None = None
+    split: str = ""
+
+    def answerable(self, relevance: float | None, support: float | None) -> bool | None:
+        """Whether an answer with these mean scores counts as supported."""
+        if self.relevance is None or self.support is None:
+            return None
+        return (relevance or 0.0) >= self.relevance and (support or 0.0) >= self.support
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration:
+        """Read a model folder's file; an empty calibration where there is none."""
+        path = folder / FILE_NAME
+        if not path.is_file():
+            return cls()
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**data)
+        except (OSError, ValueError, TypeError) as error:
+            raise CorruptCheckpoint(
+                f"{path.name} of the model cannot be read: {error}.",
+                "Write it anew or remove it.",
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write the file into a model folder."""
+        data = {"relevance": self.relevance, "support": self.support, "split": self.split}
+        (folder / FILE_NAME).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

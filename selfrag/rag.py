@@ -1,0 +1,367 @@
+"""`SelfRAG`: a model, a retriever and the faces through which questions are asked.
+
+Every face (call, batch, stream, and their async twins) submits jobs to one scheduler; none has
+logic of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from decoding.backend import Backend
+from decoding.codec import PromptCodec
+from decoding.config import DecodingConfig
+from decoding.prompt import PromptBuilder
+from indexes.passage import Passage
+from retrievers.base import Retriever
+from selfrag.answer import Answer, Budget, Question
+from selfrag.calibration import Calibration
+from selfrag.controller import answer_question
+from selfrag.controller.inquiry import Inquiry
+from selfrag.events import Event, EventLog
+from selfrag.expansions import ExpansionStore, ReplayBackend, StoreMode
+from selfrag.scheduler import Job, Scheduler
+
+if TYPE_CHECKING:
+    from selfrag.tool import Tool
+
+ASSETS = Path(__file__).parent / "assets"
+EMBEDDED_MODEL = ASSETS / "selfrag-mini"
+EMBEDDED_INDEX = ASSETS / "index"
+
+Passages = Sequence[Passage | Mapping[str, Any]]
+
+
+class SelfRAG:
+    """Answers questions with a reflection-token model; build it with `from_pretrained`.
+
+    Args:
+        backend: what decodes; it must give exact probabilities of chosen ids.
+        prompts: builds prompts for the model's tokenizer.
+        retriever: finds passages, or None when every question brings its own.
+        config: settings of every question that brings none.
+        calibration: thresholds stored with the model.
+        store: expansions to record, replay or cache.
+        description: what `describe` reports.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        prompts: PromptBuilder,
+        retriever: Retriever | None = None,
+        *,
+        config: DecodingConfig | None = None,
+        calibration: Calibration | None = None,
+        store: ExpansionStore | None = None,
+        description: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(backend, Backend):
+            raise TypeError(
+                f"{type(backend).__name__} is no decoding.backend.Backend: it must decode "
+                "greedily with exact log-probabilities of chosen token ids."
+            )
+        self.config = config or DecodingConfig()
+        if store is not None and store.mode == "record":
+            self.config = self.config.replace(prune=False)
+        self.retriever = retriever
+        self._prompts = prompts
+        self._calibration = calibration or Calibration()
+        self._context_limit = backend.context_limit
+        self._scheduler = Scheduler(backend, store)
+        self._recording = store is not None and store.mode == "record"
+        self._description = dict(description or {})
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path | None = None,
+        *,
+        index: str | Path | None = None,
+        retriever: Retriever | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        config: DecodingConfig | None = None,
+        engine: Literal["batched", "reference"] = "batched",
+        cache: str | Path | None = None,
+        record: str | Path | None = None,
+        replay: str | Path | None = None,
+    ) -> SelfRAG:
+        """Load a model and an index.
+
+        Args:
+            model: checkpoint folder or hub name; None is the embedded selfrag-mini.
+            index: index folder; None is the embedded corpus. Ignored with `retriever`.
+            retriever: any `retrievers.base.Retriever`, in place of an index.
+            device, dtype: see `selfrag.backends.checkpoint.load_checkpoint`.
+            config: default settings of every question.
+            engine: "batched", or "reference", the slow decoder with one full forward pass for
+                every token, which runs any causal model.
+            cache: sqlite file of expansions, served from and added to.
+            record: the same for a complete recording (nothing is pruned).
+            replay: a recording that answers everything; no weights are loaded.
+        """
+        from selfrag.backends.checkpoint import load_checkpoint
+
+        if engine not in ("batched", "reference"):
+            raise ValueError(f"engine is {engine!r}; allowed: 'batched', 'reference'")
+        store = _open_store(cache, record, replay)
+        checkpoint = load_checkpoint(
+            EMBEDDED_MODEL if model is None else model,
+            device=device,
+            dtype=dtype,
+            weights=replay is None,
+        )
+        backend: Backend
+        if replay is not None:
+            backend = ReplayBackend(checkpoint.fingerprint, checkpoint.context_limit)
+        elif engine == "reference":
+            from decoding.reference import ReferenceEngine
+
+            backend = ReferenceEngine(checkpoint.model, fingerprint=checkpoint.fingerprint)
+        else:
+            from decoding.engine import BatchedEngine
+
+            backend = BatchedEngine(checkpoint.model, fingerprint=checkpoint.fingerprint)
+        if retriever is None:
+            from retrievers import open_retriever
+
+            retriever = open_retriever(EMBEDDED_INDEX if index is None else Path(index))
+        description = {
+            "model": "selfrag-mini (embedded)" if model is None else str(model),
+            "fingerprint": checkpoint.fingerprint,
+            "device": checkpoint.device,
+            "dtype": checkpoint.dtype,
+            "context_limit": checkpoint.context_limit,
+            "engine": engine if replay is None else "replay",
+            "index": "embedded" if index is None else str(index),
+            "calibrated": checkpoint.calibration.relevance is not None,
+        }
+        return cls(
+            backend,
+            PromptBuilder(
+                PromptCodec(checkpoint.tokenizer, checkpoint.vocabulary), checkpoint.vocabulary
+            ),
+            retriever,
+            config=config,
+            calibration=checkpoint.calibration,
+            store=store,
+            description=description,
+        )
+
+    def ask(
+        self,
+        question: str | Question,
+        *,
+        passages: Passages | None = None,
+        options: Mapping[str, str] | Sequence[str] | None = None,
+        config: DecodingConfig | None = None,
+        budget: Budget | None = None,
+    ) -> Answer:
+        """Answer one question.
+
+        Args:
+            question: its text, or a `Question`.
+            passages: passages to use in place of the retriever: `Passage` values or dicts with
+                `title` and `text`.
+            options: a closed set: key -> text, or a list (keys A, B, C …).
+            config: settings for this question alone.
+            budget: hard limits; when one is reached the best so far comes back and says so.
+        """
+        job = self._job(_question(question, passages, options), config, budget)
+        return self._wait(job, self._scheduler.submit(job))
+
+    def ask_many(
+        self,
+        questions: Sequence[str | Question],
+        *,
+        config: DecodingConfig | None = None,
+        budget: Budget | None = None,
+    ) -> list[Answer]:
+        """Answer several questions at once, in order; they share the model's batch."""
+        jobs = [self._job(_question(question), config, budget) for question in questions]
+        futures = [self._scheduler.submit(job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for job in jobs:
+                self._scheduler.cancel(job)
+            raise
+
+    async def aask(
+        self,
+        question: str | Question,
+        *,
+        passages: Passages | None = None,
+        options: Mapping[str, str] | Sequence[str] | None = None,
+        config: DecodingConfig | None = None,
+        budget: Budget | None = None,
+    ) -> Answer:
+        """`ask`, awaitable; cancelling the task calls the work off."""
+        job = self._job(_question(question, passages, options), config, budget)
+        future = self._scheduler.submit(job)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            self._scheduler.cancel(job)
+            raise
+
+    def stream(
+        self,
+        question: str | Question,
+        *,
+        passages: Passages | None = None,
+        options: Mapping[str, str] | Sequence[str] | None = None,
+        config: DecodingConfig | None = None,
+        budget: Budget | None = None,
+    ) -> Iterator[Event]:
+        """Events of one question as they happen, `run.finished` last; closing it cancels."""
+        events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        job = self._job(_question(question, passages, options), config, budget, events.put)
+        future = self._scheduler.submit(job)
+        future.add_done_callback(lambda _: events.put(None))
+        try:
+            while (event := events.get()) is not None:
+                yield event
+            future.result()
+        finally:
+            self._scheduler.cancel(job)
+
+    async def astream(
+        self,
+        question: str | Question,
+        *,
+        passages: Passages | None = None,
+        options: Mapping[str, str] | Sequence[str] | None = None,
+        config: DecodingConfig | None = None,
+        budget: Budget | None = None,
+    ) -> AsyncIterator[Event]:
+        """`stream` as an async iterator."""
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+        def forward(event: Event | None) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        job = self._job(_question(question, passages, options), config, budget, forward)
+        future = self._scheduler.submit(job)
+        future.add_done_callback(lambda _: forward(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            future.result()
+        finally:
+            self._scheduler.cancel(job)
+
+    def as_tool(self) -> Tool:
+        """This object as a tool for agent loops: OpenAI and Anthropic schemas, and a callable."""
+        from selfrag.tool import Tool
+
+        return Tool(self)
+
+    def describe(self) -> dict[str, Any]:
+        """Model, device, dtype, context limit and index, as plain data."""
+        return dict(self._description)
+
+    def close(self) -> None:
+        """Cancel what runs and free the worker; asking afterwards raises `Closed`."""
+        self._scheduler.close()
+
+    def __enter__(self) -> SelfRAG:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _job(
+        self,
+        question: Question,
+        config: DecodingConfig | None,
+        budget: Budget | None,
+        listener: Callable[[Event], None] | None = None,
+    ) -> Job:
+        """A job for the scheduler; nothing has run yet."""
+        from retrievers.given import GivenPassages
+
+        settings, limits = config or self.config, budget or Budget()
+        if self._recording and settings.prune:
+            settings = settings.replace(prune=False)
+        log = EventLog(listener)
+        inquiry = Inquiry(
+            question=question,
+            config=settings,
+            budget=limits,
+            calibration=self._calibration,
+            prompts=self._prompts,
+            context_limit=self._context_limit,
+            log=log,
+        )
+        given = question.passages
+        return Job(
+            steps=answer_question(inquiry),
+            retriever=self.retriever if given is None else GivenPassages(given),
+            log=log,
+            retrieval_timeout=settings.retrieval_timeout,
+            decode=self._prompts.codec.decode,
+            max_seconds=limits.max_seconds,
+        )
+
+    def _wait(self, job: Job, future: Future[Answer]) -> Answer:
+        """The future's answer; an interrupted wait calls the work off."""
+        try:
+            return future.result()
+        except (KeyboardInterrupt, CancelledError):
+            self._scheduler.cancel(job)
+            raise
+
+
+def _question(
+    question: str | Question,
+    passages: Passages | None = None,
+    options: Mapping[str, str] | Sequence[str] | None = None,
+) -> Question:
+    """One `Question` from what a caller gave."""
+    made = question if isinstance(question, Question) else Question(question)
+    if passages is not None:
+        made = replace(made, passages=_passages(passages))
+    if options is not None:
+        if not isinstance(options, Mapping):
+            options = {chr(ord("A") + index): text for index, text in enumerate(options)}
+        if len(options) < 2:
+            raise ValueError(f"a closed set needs at least two options, got {len(options)}")
+        made = replace(made, options=dict(options))
+    return made
+
+
+def _passages(passages: Passages) -> tuple[Passage, ...]:
+    from retrievers.given import GivenPassages
+
+    return tuple(hit.passage for hit in GivenPassages(passages).search("", len(passages) or 1))
+
+
+def _open_store(
+    cache: str | Path | None, record: str | Path | None, replay: str | Path | None
+) -> ExpansionStore | None:
+    """The one store that was asked for."""
+    modes: dict[StoreMode, str | Path | None] = {
+        "cache": cache,
+        "record": record,
+        "replay": replay,
+    }
+    given = [(mode, path) for mode, path in modes.items() if path is not None]
+    if len(given) > 1:
+        names = ", ".join(mode for mode, _ in given)
+        raise ValueError(f"got {names}; give one of cache, record and replay")
+    return None if not given else ExpansionStore(given[0][1], given[0][0])

@@ -1,0 +1,328 @@
+"""Runs many controllers at once over one backend, in one thread.
+
+The thread owns the backend and the store. Controllers are advanced as soon as what they asked for
+is there; expansions of all questions share the backend's batch; retrievals run in threads of
+their own with a timeout. Retry, timeout and time budgets live here and nowhere else. Every face
+of the library (ask, stream, async, batch) submits a job and waits for it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from decoding.backend import Backend
+from decoding.generation import Draft
+from retrievers.base import Retriever
+from selfrag.answer import Answer
+from selfrag.errors import Closed, RecordingIncomplete
+from selfrag.events import EventLog
+from selfrag.expansions import ExpansionStore
+from selfrag.requests import Expand, Expanded, Result, Retrieve, Retrieved, Steps
+
+RETRIEVAL_ATTEMPTS = 2
+"""How often a retriever that raises is asked before its failure becomes the result."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One question under way; `future` gets its answer."""
+
+    steps: Steps[Answer]
+    retriever: Retriever | None
+    log: EventLog
+    retrieval_timeout: float
+    decode: Callable[[tuple[int, ...]], str]
+    max_seconds: float | None = None
+    storable: bool = True
+    future: Future[Answer] = field(default_factory=Future)
+    started: float = field(default_factory=time.monotonic)
+    expired: bool = False
+    request: Expand | Retrieve | None = None
+    drafts: dict[int, Draft] = field(default_factory=dict)
+    tickets: dict[int, int] = field(default_factory=dict)
+    cached: int = 0
+    retrieval: int = 0
+    retrieval_deadline: float = float("inf")
+    shown: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def deadline(self) -> float:
+        """When its time budget ends, on the monotonic clock."""
+        return float("inf") if self.max_seconds is None else self.started + self.max_seconds
+
+
+Message = tuple[Literal["start", "cancel", "retrieved", "close"], Any, Any]
+
+
+class Scheduler:
+    """Submit jobs from any thread; one worker thread does the work.
+
+    Args:
+        backend: what decodes.
+        store: where expansions and retrievals are looked up and kept, or None.
+    """
+
+    def __init__(self, backend: Backend, store: ExpansionStore | None = None) -> None:
+        self._backend = backend
+        self._store = store
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._jobs: list[Job] = []
+        self._owners: dict[int, tuple[Job, int]] = {}
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def submit(self, job: Job) -> Future[Answer]:
+        """Start a job; the future ends with its answer, an error, or cancelled."""
+        with self._lock:
+            if self._closed:
+                raise Closed("This SelfRAG was closed.", "Load it again.")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="selfrag", daemon=True)
+                self._thread.start()
+            self._inbox.put(("start", job, None))
+        return job.future
+
+    def cancel(self, job: Job) -> None:
+        """Call a job off; its branches leave the batch and its future is cancelled."""
+        self._inbox.put(("cancel", job, None))
+
+    def close(self) -> None:
+        """Cancel what runs, stop the thread and close the store."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._inbox.put(("close", None, None))
+            thread.join()
+        if self._store is not None:
+            self._store.close()
+
+    def _run(self) -> None:
+        while True:
+            busy = bool(self._owners)
+            for message in self._messages(wait=not busy):
+                if message[0] == "close":
+                    for job in list(self._jobs):
+                        self._drop(job)
+                    return
+                self._handle(message)
+            self._check_clocks()
+            if self._owners:
+                self._work()
+
+    def _messages(self, *, wait: bool) -> list[Message]:
+        """What has arrived; waits for the first one, or the next deadline, when idle."""
+        messages: list[Message] = []
+        try:
+            if wait:
+                clocks = [min(job.deadline, job.retrieval_deadline) for job in self._jobs]
+                nearest = min(clocks, default=float("inf")) - time.monotonic()
+                timeout = None if nearest == float("inf") else max(nearest, 0.0)
+                messages.append(self._inbox.get(timeout=timeout))
+            while True:
+                messages.append(self._inbox.get_nowait())
+        except queue.Empty:
+            return messages
+
+    def _handle(self, message: Message) -> None:
+        kind, job, detail = message
+        if kind == "start":
+            self._jobs.append(job)
+            self._advance(job, None)
+        elif job not in self._jobs:
+            return
+        elif kind == "cancel":
+            self._drop(job)
+        elif kind == "retrieved":
+            number, result = detail
+            if number == job.retrieval and isinstance(job.request, Retrieve):
+                if self._store is not None and job.storable and result.error is None:
+                    fingerprint = "" if job.retriever is None else job.retriever.fingerprint
+                    query, k = job.request.query, job.request.k
+                    self._guard(job, self._store.add_hits, fingerprint, query, k, result.hits)
+                self._advance(job, result)
+
+    def _work(self) -> None:
+        """One step of the backend; finished drafts go to their jobs."""
+        try:
+            self._backend.step()
+        except Exception as error:
+            for job in list(self._jobs):
+                if job.tickets:
+                    self._fail(job, error)
+            return
+        for job in self._jobs:
+            if job.log.active and job.tickets:
+                self._report_progress(job)
+        for ticket, draft in self._backend.poll():
+            owner = self._owners.pop(ticket, None)
+            if owner is None:
+                continue
+            job, index = owner
+            del job.tickets[index]
+            self._guard(job, self._accept, job, index, draft)
+            if not job.tickets and job in self._jobs:
+                self._advance(job, self._expanded(job))
+
+    def _accept(self, job: Job, index: int, draft: Draft) -> None:
+        """Take one draft of the job's running `Expand`."""
+        assert isinstance(job.request, Expand)
+        job.drafts[index] = draft
+        if self._store is not None and job.storable:
+            generation = job.request.branches[index].generation
+            self._store.add_draft(self._backend.fingerprint, generation, draft)
+        if job.request.completed is not None:
+            job.request.completed(index, draft)
+
+    def _advance(self, job: Job, result: Result | None) -> None:
+        """Send a result and serve what can be served at once, until the job has to wait."""
+        while True:
+            job.request, job.retrieval_deadline = None, float("inf")
+            try:
+                request = job.steps.send(result)
+            except StopIteration as stop:
+                self._finish(job, stop.value)
+                return
+            except Exception as error:
+                self._fail(job, error)
+                return
+            job.request = request
+            try:
+                if isinstance(request, Expand):
+                    result = self._start_expand(job, request)
+                else:
+                    result = self._start_retrieve(job, request)
+            except Exception as error:
+                self._fail(job, error)
+                return
+            if result is None:
+                return
+
+    def _start_expand(self, job: Job, request: Expand) -> Expanded | None:
+        """Serve from the store or submit; the result where nothing has to be decoded."""
+        job.drafts, job.cached, job.shown = {}, 0, {}
+        if job.expired:
+            empty = Draft((), (), {}, None, "cancelled")
+            return Expanded(tuple(empty for _ in request.branches), interrupted=True)
+        for index, branch in enumerate(request.branches):
+            draft = None
+            if self._store is not None and job.storable:
+                draft = self._store.draft(self._backend.fingerprint, branch.generation)
+            if draft is not None:
+                job.cached += 1
+                self._accept(job, index, draft)
+                continue
+            ticket = self._backend.submit(branch.generation, branch.watch)
+            job.tickets[index] = ticket
+            self._owners[ticket] = (job, index)
+        return None if job.tickets else self._expanded(job)
+
+    def _expanded(self, job: Job) -> Expanded:
+        drafts = tuple(job.drafts[index] for index in range(len(job.drafts)))
+        return Expanded(drafts, job.cached, job.expired)
+
+    def _start_retrieve(self, job: Job, request: Retrieve) -> Retrieved | None:
+        """Answer from the store, or start the retriever in a thread of its own."""
+        if job.expired:
+            return Retrieved((), interrupted=True)
+        retriever = job.retriever
+        if retriever is None:
+            return Retrieved((), error="no index and no passages were given")
+        if self._store is not None and job.storable:
+            hits = self._store.hits(retriever.fingerprint, request.query, request.k)
+            if hits is not None:
+                return Retrieved(hits)
+            if self._store.mode == "replay":
+                raise RecordingIncomplete(
+                    f"The recording has no retrieval for {request.query[:80]!r}.",
+                    "Replay with the recorded question, index and settings.",
+                )
+        job.retrieval += 1
+        job.retrieval_deadline = time.monotonic() + job.retrieval_timeout
+        arguments = (job, job.retrieval, retriever, request)
+        threading.Thread(target=self._search, args=arguments, daemon=True).start()
+        return None
+
+    def _search(self, job: Job, number: int, retriever: Retriever, request: Retrieve) -> None:
+        """In a thread of its own: ask the retriever, once more if it raises."""
+        result = Retrieved((), error="not asked")
+        for _ in range(RETRIEVAL_ATTEMPTS):
+            try:
+                result = Retrieved(tuple(retriever.search(request.query, request.k)))
+                break
+            except Exception as error:
+                result = Retrieved((), error=f"{type(error).__name__}: {error}")
+        self._inbox.put(("retrieved", job, (number, result)))
+
+    def _check_clocks(self) -> None:
+        """End retrievals that take too long and jobs whose time is up."""
+        now = time.monotonic()
+        for job in list(self._jobs):
+            if now >= job.deadline and not job.expired:
+                job.expired = True
+                if isinstance(job.request, Expand):
+                    for ticket in list(job.tickets.values()):
+                        self._backend.cancel(ticket)
+                elif isinstance(job.request, Retrieve):
+                    job.retrieval += 1
+                    self._advance(job, Retrieved((), interrupted=True))
+            elif now >= job.retrieval_deadline and isinstance(job.request, Retrieve):
+                job.retrieval += 1
+                message = f"no result within {job.retrieval_timeout:g} s"
+                self._advance(job, Retrieved((), error=message))
+
+    def _report_progress(self, job: Job) -> None:
+        """Emit what each running branch has written since the last step."""
+        assert isinstance(job.request, Expand)
+        for index, ticket in job.tickets.items():
+            text = job.decode(self._backend.progress(ticket))
+            before = job.shown.get(index, "")
+            if len(text) > len(before) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                job.shown[index] = text
+                node = job.request.branches[index].node
+                job.log.emit("token.delta", node=node, text=text[len(before) :])
+
+    def _finish(self, job: Job, answer: Answer) -> None:
+        self._jobs.remove(job)
+        if self._store is not None:
+            self._guard(job, self._store.commit)
+        seconds = time.monotonic() - job.started
+        if not job.future.done():
+            job.future.set_result(
+                replace(answer, usage=replace(answer.usage, seconds=seconds))
+            )
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        self._withdraw(job)
+        if not job.future.done():
+            job.future.set_exception(error)
+
+    def _drop(self, job: Job) -> None:
+        self._withdraw(job)
+        job.future.cancel()
+
+    def _withdraw(self, job: Job) -> None:
+        """Take a job's branches out of the batch and forget it."""
+        if job in self._jobs:
+            self._jobs.remove(job)
+        for ticket in job.tickets.values():
+            self._owners.pop(ticket, None)
+            self._backend.cancel(ticket)
+        job.tickets.clear()
+        job.steps.close()
+
+    def _guard(self, job: Job, action: Callable[..., None], *arguments: Any) -> None:
+        """Run something that may fail; a failure ends the job and nothing else."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            self._fail(job, error)

@@ -31,13 +31,33 @@ def make_tokenizer(facts: Path, target: Path, pieces: int) -> None:
     train_tokenizer(texts, pieces).save_pretrained(target)
 
 
+def train(rank: int, options: argparse.Namespace) -> None:
+    """One of the processes that share the work: each has its own data and one model's gradients."""
+    torch.set_num_threads(options.threads)
+    if options.processes > 1:
+        meeting = (options.folder / "meeting").resolve()
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes
+        )
+    plan = TrainingPlan(**{field.name: getattr(options, field.name) for field in fields(TrainingPlan)})
+    trainer = Trainer(plan, options.folder, options.facts, options.preview, rank, options.processes)
+    with (options.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+
+        def report(line: str) -> None:
+            print(line, flush=True)
+            print(line, file=log, flush=True)
+
+        trainer.run(report)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds tokenizer, checkpoint, log and export")
     parser.add_argument("--facts", type=Path, default=FACTS)
     parser.add_argument("--preview", type=Path, help="another folder for each checkpoint's export")
     parser.add_argument("--pieces", type=int, default=900)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="each computes a part of a batch")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
     for field in fields(TrainingPlan):
         name = f"--{field.name.replace('_', '-')}"
         if field.name == "minutes":
@@ -47,19 +67,14 @@ def main() -> None:
         else:
             parser.add_argument(name, type=type(field.default), default=field.default)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     if not (options.folder / "tokenizer").exists():
         make_tokenizer(options.facts, options.folder / "tokenizer", options.pieces)
-    plan = TrainingPlan(**{field.name: getattr(options, field.name) for field in fields(TrainingPlan)})
-    trainer = Trainer(plan, options.folder, options.facts, options.preview)
-    with (options.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-
-        def report(line: str) -> None:
-            print(line, flush=True)
-            print(line, file=log, flush=True)
-
-        trainer.run(report)
+    (options.folder / "meeting").unlink(missing_ok=True)
+    if options.processes > 1:
+        torch.multiprocessing.spawn(train, (options,), nprocs=options.processes)
+    else:
+        train(0, options)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class CorpusRow(TypedDict):
 
 def slug(name: str) -> str:
     """A readable identifier: lower case, ASCII letters and digits, hyphens between words."""
+    for letter, spelling in (("ø", "o"), ("æ", "ae"), ("ł", "l"), ("ß", "ss"), ("đ", "d")):
+        name = name.lower().replace(letter, spelling)
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or sha256(name.encode()).hexdigest()[:8]
 

@@ -133,7 +133,7 @@ class Inventor:
             article = "the"
             slots = {"is_called": rng.choice(("is", "is called"))} if kind.key == "term" else {}
         elif kind.key == "person":
-            slots = person_slots(rng.choice(("he", "she")))
+            slots = person_slots(rng.choice(("he", "she")), living=rng.random() < 0.3)
             last = name.split()[-1]
             aliases = (last,) if last != name and last.isalpha() and len(last) > 3 else ()
         elif kind.key == "work":
@@ -144,6 +144,7 @@ class Inventor:
             article = "the" if rng.random() < 0.5 and not name.lower().startswith("the") else ""
         elif kind.key == "event":
             article = "the" if rng.random() < 0.75 else ""
+            slots = {"took_place": rng.choice(("took place", "began"))}
         entity = Entity(kind, name, article, {}, slots, aliases, heading)
         return replace(entity, values=self.values(entity, rng))
 
@@ -318,5 +319,5 @@ class Inventor:
 
 def kind_weights() -> list[float]:
     """How often each kind is drawn: about by its share of the corpus."""
-    heavy = {"country": 3.0, "element": 2.0, "person": 2.5, "work": 1.5, "record": 1.5, "term": 1.0}
+    heavy = {"country": 3.0, "element": 2.0, "person": 3.0, "work": 2.0, "record": 1.5, "term": 1.0}
     return [heavy.get(kind.key, 1.0) for kind in KINDS]

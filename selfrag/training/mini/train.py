@@ -24,7 +24,9 @@ from selfrag.training.mini.tokenizer import CONTEXT, load_tokenizer
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
-    long_share: of examples with several segments, after the first `short_until` of the time."""
+    long_share: of examples with several segments, after the first `short_until` of the time.
+    text_weight: of the loss on questions and passages in the first `text_until` of the time. They
+    repeat each other's names, so that copying is learnt sooner; after that only outputs count."""
 
     minutes: float
     tokens: int = 2048
@@ -32,6 +34,8 @@ class TrainingPlan:
     decay: float = 0.33
     long_share: float = 0.2
     short_until: float = 0.25
+    text_weight: float = 0.5
+    text_until: float = 0.3
     layers: int = 6
     hidden: int = 256
     heads: int = 8
@@ -73,7 +77,9 @@ def rate_at(plan: TrainingPlan, step: int, share: float) -> float:
 class Trainer:
     """One run in a folder that holds its tokenizer; picks up the newest checkpoint by itself."""
 
-    def __init__(self, plan: TrainingPlan, folder: Path, facts: Path, preview: Path | None) -> None:
+    def __init__(self, plan: TrainingPlan, folder: Path, facts: Path, preview: Path | None,
+                 rank: int = 0, processes: int = 1) -> None:
+        self.rank, self.processes = rank, processes
         self.plan, self.folder, self.facts, self.preview = plan, folder, facts, preview
         self.tokenizer_folder = folder / "tokenizer"
         self.vocabulary = len(load_tokenizer(self.tokenizer_folder))
@@ -93,7 +99,9 @@ class Trainer:
         self.tokens_seen, self.resumed = state["tokens"], state["resumed"] + 1
 
     def save(self) -> None:
-        """Writes the checkpoint in one move, then an export to look at."""
+        """Writes the checkpoint in one move, then an export to look at. The first process only."""
+        if self.rank:
+            return
         state = {
             "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
             "seconds": self.seconds, "steps": self.steps, "tokens": self.tokens_seen,
@@ -108,9 +116,24 @@ class Trainer:
 
     def _batches(self, long_share: float) -> Iterator[tuple[Tensor, Tensor]]:
         seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(long_share * 100)
+        seed = seed * self.processes + self.rank
         data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, long_share)
         return iter(torch.utils.data.DataLoader(data, batch_size=None, num_workers=1,
                                                 prefetch_factor=32))
+
+    def _shared(self, *numbers: float) -> tuple[float, float, int]:
+        """Gradients averaged over the processes, in place; the numbers averaged, tokens summed."""
+        if self.processes == 1:
+            return numbers[0], numbers[1], int(numbers[2])
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers)])
+        torch.distributed.all_reduce(flat)
+        flat /= self.processes
+        parts = flat[: -len(numbers)].split([g.numel() for g in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+        seconds, loss, tokens = flat[-len(numbers) :].tolist()
+        return seconds, loss, round(tokens * self.processes)
 
     def run(self, report: Callable[[str], None]) -> None:
         """Trains until the plan's minutes are spent."""
@@ -135,28 +158,39 @@ class Trainer:
                 targets = labels[:, 1:]
                 counted = targets != IGNORED
                 logits = self.model.lm_head(states[counted])
-            loss = cross_entropy(logits.float(), targets[counted])
-            loss.backward()  # type: ignore[no-untyped-call]
+                loss = cross_entropy(logits.float(), targets[counted])
+                total = loss
+                if share < plan.text_until:
+                    texts = (ids[:, 1:] != self.vocabulary - 1) & ~counted
+                    logits = self.model.lm_head(states[texts])
+                    total = loss + plan.text_weight * cross_entropy(
+                        logits.float(), ids[:, 1:][texts]
+                    )
+            total.backward()  # type: ignore[no-untyped-call]
+            # The first steps of a process compile; they do not count as training.
+            spent = min(time.monotonic() - started, 5.0)
+            seconds, mean_loss, tokens = self._shared(spent, loss.item(), ids.numel())
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimiser.step()
             self.optimiser.zero_grad()
-            losses.append(loss.item())
+            losses.append(mean_loss)
             self.steps += 1
-            self.tokens_seen += ids.numel()
-            # The first steps of a process compile; they do not count as training.
-            self.seconds += min(time.monotonic() - started, 5.0)
+            self.tokens_seen += tokens
+            self.seconds += seconds
             share = self.seconds / (60 * plan.minutes)
-            if self.steps % 200 == 0:
+            if self.steps % 100 == 0:
                 now = time.monotonic()
                 speed = (self.tokens_seen - mark[1]) / (now - mark[0])
                 mark = (now, self.tokens_seen)
-                report(json.dumps({
+                line = json.dumps({
                     "step": self.steps, "minutes": round(self.seconds / 60, 2),
                     "million_tokens": round(self.tokens_seen / 1e6, 2),
                     "loss": round(sum(losses) / len(losses), 4),
                     "rate": round(rate_at(plan, self.steps, share), 6),
                     "tokens_per_second": round(speed),
-                }))
+                })
+                if self.rank == 0:
+                    report(line)
                 losses.clear()
             if self.seconds - saved > 60 * plan.checkpoint_minutes:
                 saved = self.seconds

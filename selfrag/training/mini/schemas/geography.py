@@ -228,8 +228,7 @@ RIVER = Kind(
              "through which countries {s} runs"),
         ),
     ),
-    plans={"length": ("length",), "mouth": ("mouth",), "course": ("countries",),
-           "overview": ("countries", "length", "mouth")},
+    plans={"length": ("length",), "mouth": ("mouth",), "course": ("countries",)},
     described=("countries", "mouth", "length"),
 )
 
@@ -279,8 +278,7 @@ MOUNTAIN = Kind(
              "in which mountain range {s} is"),
         ),
     ),
-    plans={"height": ("height",), "location": ("countries", "range"),
-           "overview": ("countries", "height")},
+    plans={"height": ("height",), "location": ("countries", "range")},
     described=("countries", "height", "range"),
 )
 
@@ -323,7 +321,7 @@ LAKE = Kind(
             ("what kind of lake {s} is", "what type of lake {s} is"),
         ),
     ),
-    plans={"location": ("countries",), "area": ("area",), "overview": ("countries", "sort")},
+    plans={"location": ("countries",), "area": ("area", "sort")},
     described=("countries", "area", "sort"),
 )
 
@@ -371,8 +369,7 @@ CITY = Kind(
             ("what {s} is known for", "what {s} is famous for", "why {s} is famous"),
         ),
     ),
-    plans={"country": ("country",), "fame": ("known_for",),
-           "overview": ("country", "region", "known_for")},
+    plans={"location": ("country", "region"), "fame": ("known_for",)},
     described=("country", "region", "known_for"),
 )
 

@@ -64,11 +64,10 @@ def invention_slots(kind: str) -> dict[str, str]:
     return {"noun": "invention", "verb": "invented", "agent": "inventor"}
 
 
-def person_slots(pronoun: str) -> dict[str, str]:
-    """The pronouns of a person."""
-    if pronoun.lower() == "she":
-        return {"they": "she", "their": "her"}
-    return {"they": "he", "their": "his"}
+def person_slots(pronoun: str, living: bool) -> dict[str, str]:
+    """The pronouns of a person, and the tense in which to speak of them."""
+    they, their = ("she", "her") if pronoun.lower() == "she" else ("he", "his")
+    return {"they": they, "their": their, "is_was": "is" if living else "was"}
 
 
 def plural(noun: str) -> str:
@@ -241,7 +240,7 @@ def _person(row: Row) -> Entity:
         _values(field=f"{row['nationality']} {row['field']}".strip(), country=_lands(row["country"]), birth_year=year(row["birth_year"]),
                 birthplace=row["birthplace"], death_year=year(row["death_year"]),
                 known_for=row["known_for"]),
-        person_slots(row["pronoun"]),
+        person_slots(row["pronoun"], living=not row["death_year"]),
         aliases=(last,) if last != name and last.isalpha() and len(last) > 3 else (),
     )
 
@@ -260,6 +259,7 @@ def _event(row: Row) -> Entity:
         culture.EVENT, row["name"], row["article"],
         _values(year=year(row["year"]), end_year=year(row["end_year"]), place=row["place"],
                 description=row["description"]),
+        {"took_place": "began" if row["end_year"] else "took place"},
     )
 
 

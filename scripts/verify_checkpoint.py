@@ -26,12 +26,8 @@ if __name__ == "__main__":
 from decoding.codec import PromptCodec
 from decoding.engine import BatchedEngine
 from selfrag.backends.checkpoint import DTYPES, load_checkpoint
-from selfrag.backends.verification import (
-    describe_checkpoint,
-    read_recordings,
-    replay_recordings,
-    replay_to_dict,
-)
+from selfrag.backends.replays import read_recordings, replay_recordings, replay_to_dict
+from selfrag.backends.verification import describe_checkpoint
 from selfrag.errors import exit_code_of
 
 RECORDINGS = "shared/data/selfrag_recorded_outputs/selfrag7b_vllm_greedy.jsonl.gz"

@@ -16,8 +16,16 @@ Script = dict[str, dict[str, float]]
 
 PROMPTS = tiny_prompts()
 BARE = "### Response:\n"
-FULLY = {"[Fully supported]": 0.9, "[Partially supported]": 0.06, "[No support / Contradictory]": 0.04}
-WEAKLY = {"[Fully supported]": 0.5, "[Partially supported]": 0.3, "[No support / Contradictory]": 0.2}
+FULLY = {
+    "[Fully supported]": 0.9,
+    "[Partially supported]": 0.06,
+    "[No support / Contradictory]": 0.04,
+}
+WEAKLY = {
+    "[Fully supported]": 0.5,
+    "[Partially supported]": 0.3,
+    "[No support / Contradictory]": 0.2,
+}
 MORE = {"[Retrieval]": 0.8, "[No Retrieval]": 0.1}
 SCRIPT: Script = {
     "p</paragraph>": {"[Relevant]": 0.8, "[Irrelevant]": 0.1},

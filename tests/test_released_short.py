@@ -17,7 +17,11 @@ Row = dict[str, float]
 Script = dict[str, Row]
 
 BARE = "### Response:\n"
-FULLY = {"[Fully supported]": 0.7, "[Partially supported]": 0.2, "[No support / Contradictory]": 0.1}
+FULLY = {
+    "[Fully supported]": 0.7,
+    "[Partially supported]": 0.2,
+    "[No support / Contradictory]": 0.1,
+}
 SCRIPT: Script = {
     BARE: {"[Retrieval]": 0.95, "[No Retrieval]": 0.03},
     f"{BARE}[No Retrieval]": {"N": 0.9},
@@ -83,8 +87,8 @@ def test_scores_count_control_tokens_and_the_end_of_text() -> None:
 def test_utility_weighs_one_unless_told_otherwise() -> None:
     script = SCRIPT | {"B[Fully supported]": {"[Utility:5]": 0.86, "[Utility:1]": 0.14}}
     base_q = (0.9 * 0.8 * 0.7 * 0.86 * 0.99) ** 0.2 + 0.9 + 0.8
-    assert RELEVANT_P + 0.8 > base_q + 0.72
-    assert RELEVANT_P + 0.4 < base_q + 0.36
+    assert base_q + 0.72 < RELEVANT_P + 0.8, "p wins where utility weighs 1"
+    assert base_q + 0.36 > RELEVANT_P + 0.4, "q wins where it weighs 1/2"
     assert ask(script, mode="always").text == "A"
     assert ask(script, mode="always", w_use=0.5).text == "A"
     assert ask(script, mode="always", released_w_use=0.5).text == "B"

@@ -19,9 +19,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from decoding.codec import PromptCodec
 from decoding.engine import BatchedEngine
@@ -30,6 +29,7 @@ from selfrag.backends.replays import read_recordings, replay_recordings, replay_
 from selfrag.backends.verification import describe_checkpoint
 from selfrag.errors import exit_code_of
 
+ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS = "shared/data/selfrag_recorded_outputs/selfrag7b_vllm_greedy.jsonl.gz"
 
 

@@ -217,7 +217,7 @@ def _derive(original: Tokenizer, sentinels: dict[int, str]) -> Tokenizer:
         model = state["model"]
         _rename_model(model, sentinels)
         state["added_tokens"] = _renamed_added(state["added_tokens"], sentinels)
-        state.update(truncation=None, padding=None, post_processor=None)
+        state.update(truncation=None, padding=None)
         if "dropout" in model:
             model["dropout"] = None
         derived: Tokenizer = Tokenizer.from_str(json.dumps(state))

@@ -30,7 +30,7 @@ class BeamSearch:
 
     def close_level(self, candidates: Sequence[SegmentNode]) -> list[SegmentNode]:
         """Select the level's survivors, best first, and set every candidate's status."""
-        eligible = [node for node in candidates if self._admit(node)]
+        eligible = self.admit(candidates)
         survivors = sorted(eligible, key=lambda node: node.order)[: self.config.beam_width]
         for node in eligible:
             node.status = "unselected"
@@ -47,16 +47,24 @@ class BeamSearch:
         written = [node for node in self.live if node.parent is not None]
         return min(written, key=lambda node: node.order) if written else None
 
-    def _admit(self, node: SegmentNode) -> bool:
-        """Whether a candidate may compete; sets the status of those that may not."""
-        boundary = node.boundary
-        if boundary is not None and boundary.finish == "cut":
-            node.status = "cut"
-        elif node.segment is not None and breaks_constraint(node.segment, self.config):
-            node.status = "dropped"
-        else:
-            return True
-        return False
+    def admit(self, candidates: Sequence[SegmentNode]) -> list[SegmentNode]:
+        """The candidates that may compete; sets the status of the others.
+
+        A branch that was called off half-way competes only where none was completed.
+        """
+        admitted, cancelled = [], []
+        for node in candidates:
+            finish = None if node.boundary is None else node.boundary.finish
+            if finish == "cut":
+                node.status = "cut"
+            elif node.segment is not None and breaks_constraint(node.segment, self.config):
+                node.status = "dropped"
+            elif finish == "cancelled":
+                node.status = "cancelled"
+                cancelled.append(node)
+            else:
+                admitted.append(node)
+        return admitted or cancelled
 
 
 def breaks_constraint(segment: SegmentDraft, config: DecodingConfig) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from indexes.checksums import sha256_of_file
-from indexes.errors import CorruptIndex, MissingPart
+from indexes.errors import CorruptIndex, MissingPart, StorageError
 from indexes.lexical import LexicalIndex
 from indexes.manifest import BM25_FOLDER, STORE_FOLDER, VECTORS_FILE, Manifest
 from indexes.store import PassageStore
@@ -66,14 +66,15 @@ class Index:
         """
         folder = Path(path)
         manifest = Manifest.read(folder)
-        try:
-            return cls._open(folder, manifest, vectors, bm25, full_check)
-        except CorruptIndex:
-            # A build may have replaced the index between the two looks: try the new one.
-            current = Manifest.read(folder)
-            if current.generation == manifest.generation:
-                raise
-            return cls._open(folder, current, vectors, bm25, full_check)
+        while True:
+            try:
+                return cls._open(folder, manifest, vectors, bm25, full_check)
+            except StorageError:
+                # A build may have replaced the index between two looks: then open the new one.
+                current = Manifest.read(folder)
+                if current.generation == manifest.generation:
+                    raise
+                manifest = current
 
     @classmethod
     def _open(

@@ -110,7 +110,7 @@ class LexicalIndex:
 
         try:
             engine = bm25s.BM25.load(folder, mmap=True, allow_pickle=False, show_progress=False)
-        except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
+        except Exception as error:  # JSON, numpy headers and arguments, each fails in its own way
             raise CorruptIndex(
                 f"The BM25 part in {folder} is unreadable: {error}.", _REBUILD
             ) from (error)
@@ -119,6 +119,9 @@ class LexicalIndex:
         fits = (
             scores["num_docs"] == rows
             and (engine.k1, engine.b, engine.method) == (settings.k1, settings.b, "lucene")
+            and (engine.dtype, engine.int_dtype) == ("float32", "int32")
+            and (scores["data"].dtype.kind, scores["indices"].dtype.kind) == ("f", "i")
+            and starts.dtype.kind == "i"
             and all(part.ndim == 1 for part in (starts, scores["data"], scores["indices"]))
             and len(starts) == len(engine.vocab_dict) + 1
             and starts[0] == 0

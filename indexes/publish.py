@@ -56,7 +56,8 @@ def prepare(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise IndexExists(f"{folder} is a file.", "Name a folder for the index.")
     folder.mkdir(parents=True, exist_ok=True)
-    others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
+    names = [entry.name for entry in folder.iterdir()]
+    others = [name for name in names if not (_is_ours(name) or name.startswith("."))]
     if others:
         raise IndexExists(
             f"{folder} holds other things than an index: {sorted(others)[:5]}.",

@@ -30,6 +30,13 @@ COLUMNS = ("id", "title", "text", "metadata")
 _REBUILD = "Build the index again, or copy it again from its source."
 
 
+def arrow_schema() -> Any:
+    """The columns of a store's Arrow files; metadata is JSON text, or null where there is none."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.large_string()) for name in COLUMNS])
+
+
 def hash_of_id(passage_id: str) -> int:
     """The 64-bit number under which an id is looked up (BLAKE2b, so equal on every machine)."""
     return int.from_bytes(hashlib.blake2b(passage_id.encode(), digest_size=8).digest(), "little")
@@ -77,6 +84,8 @@ class PassageStore:
             rows = int(counts["rows"])
             rows_per_batch = int(counts["rows_per_batch"])
             files = [(str(entry["name"]), int(entry["rows"])) for entry in counts["files"]]
+            if rows < 0 or rows_per_batch < 1:
+                raise ValueError("a negative count")
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptIndex(f"{folder / COUNTS_FILE} lacks a count: {error!r}.", _REBUILD) from (
                 error
@@ -88,12 +97,13 @@ class PassageStore:
             file = folder / name
             try:
                 reader = pa.ipc.open_file(pa.memory_map(str(file), "r"))
-            except (OSError, pa.ArrowInvalid) as error:
+                fits = reader.schema.equals(arrow_schema())
+            except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
                 raise CorruptIndex(f"{file} is no readable Arrow file: {error}.", _REBUILD) from (
                     error
                 )
             batches = -(-file_rows // rows_per_batch)
-            if tuple(reader.schema.names) != COLUMNS or reader.num_record_batches != batches:
+            if not fits or reader.num_record_batches != batches:
                 raise CorruptIndex(f"{file} has other columns or counts than recorded.", _REBUILD)
             readers.append(reader)
             first_rows.append(total)
@@ -121,24 +131,15 @@ class PassageStore:
         file = bisect_right(self._first_rows, number) - 1
         batch, offset = divmod(number - self._first_rows[file], self._rows_per_batch)
         columns = self._columns(file, batch)
-        try:
-            values = [column[offset].as_py() for column in columns]
-        except (IndexError, UnicodeDecodeError) as error:
-            raise CorruptIndex(f"Row {row} of {self.path} is damaged: {error}.", _REBUILD) from (
-                error
-            )
-        return self._passage(row, *values)
+        if offset >= len(columns[0]):
+            raise CorruptIndex(f"Row {row} of {self.path} is not in its batch.", _REBUILD)
+        return self._passage(row, *(column[offset].as_py() for column in columns))
 
     def __iter__(self) -> Iterator[Passage]:
         row = 0
         for file, reader in enumerate(self._readers):
             for batch in range(reader.num_record_batches):
-                try:
-                    columns = [column.to_pylist() for column in self._columns(file, batch)]
-                except UnicodeDecodeError as error:
-                    raise CorruptIndex(
-                        f"Rows from {row} of {self.path} are damaged: {error}.", _REBUILD
-                    ) from error
+                columns = [column.to_pylist() for column in self._columns(file, batch)]
                 for values in zip(*columns, strict=True):
                     yield self._passage(row, *values)
                     row += 1
@@ -148,11 +149,14 @@ class PassageStore:
 
         Raises:
             KeyError: no passage has this id.
+        CorruptIndex: the lookup is damaged.
         """
         hashed = np.uint64(hash_of_id(passage_id))
         position = int(np.searchsorted(self._hashes, hashed))
         while position < self._rows and self._hashes[position] == hashed:
             row = int(self._hash_rows[position])
+            if not 0 <= row < self._rows:
+                raise CorruptIndex(f"{self.path / ROWS_FILE} names a row {row}.", _REBUILD)
             if self[row].id == passage_id:
                 return row
             position += 1
@@ -180,7 +184,9 @@ class PassageStore:
 
         try:
             record_batch = self._readers[file].get_batch(batch)
-        except (OSError, pa.ArrowInvalid) as error:
+            # Arrow trusts offsets and text; a damaged one would be read past the file's end.
+            record_batch.validate(full=True)
+        except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
             raise CorruptIndex(
                 f"Batch {batch} of file {file} in {self.path} is damaged: {error}.", _REBUILD
             ) from error
@@ -188,12 +194,9 @@ class PassageStore:
 
     def _passage(self, row: int, id_: str, title: str, text: str, metadata: str | None) -> Passage:
         try:
-            values = json.loads(metadata) if metadata else {}
-        except ValueError as error:
-            raise CorruptIndex(
-                f"The metadata of row {row} of {self.path} is damaged: {error}.", _REBUILD
-            ) from error
-        return Passage(id_, title, text, values)
+            return Passage(id_, title, text, json.loads(metadata) if metadata else {})
+        except (ValueError, RecursionError) as error:
+            raise CorruptIndex(f"Row {row} of {self.path} is damaged: {error}", _REBUILD) from error
 
 
 def _read_counts(folder: Path) -> dict[str, Any]:
@@ -221,7 +224,7 @@ def _read_counts(folder: Path) -> dict[str, Any]:
 def _open_array(file: Path, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy parses the header as Python, which fails in many ways
         raise CorruptIndex(f"{file} is no readable array: {error}.", _REBUILD) from error
     if array.dtype != dtype or array.shape != (length,):
         raise CorruptIndex(f"{file} has another type or length than recorded.", _REBUILD)

@@ -15,16 +15,16 @@ from indexes.checksums import CorpusDigest, canonical_json
 from indexes.errors import DuplicateId, InvalidPassage
 from indexes.passage import Passage
 from indexes.store import (
-    COLUMNS,
     COUNTS_FILE,
     HASHES_FILE,
     ROWS_FILE,
     STORE_VERSION,
     PassageStore,
+    arrow_schema,
     hash_of_id,
 )
 
-ROWS_PER_BATCH = 1024
+ROWS_PER_BATCH = 256
 
 
 class PassageStoreWriter:
@@ -45,8 +45,7 @@ class PassageStoreWriter:
         self.digest = CorpusDigest()
         self._rows_per_batch = rows_per_batch
         self._file = "passages-00000.arrow"
-        text = pa.large_string()
-        self._schema = pa.schema([(name, text) for name in COLUMNS])
+        self._schema = arrow_schema()
         self._sink = pa.OSFile(str(self.path / self._file), "wb")
         self._writer = pa.ipc.new_file(self._sink, self._schema)
         self._pending: list[tuple[str, str, str, str | None]] = []

@@ -22,6 +22,7 @@ from retrievers.errors import EncoderNotFound, EncoderUnclear, EncoderUnreadable
 from retrievers.families import Family, family_of, resembles_family
 
 _MODULES_FILE = "modules.json"
+_CONFIG_FILE = "config.json"
 _IGNORED_SUFFIXES = frozenset({".md", ".h5", ".msgpack", ".ot", ".onnx", ".png", ".jpg"})
 _IGNORED_FOLDERS = frozenset({"onnx", "openvino"})
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
@@ -46,7 +47,7 @@ class Encoder:
         folder: where the model's files lie.
 
     Raises:
-        EncoderNotFound: there is no such folder, and no such model in the cache.
+        EncoderNotFound: there is no such folder, no model in it, or no such model in the cache.
         EncoderUnreadable: its files are damaged or incomplete.
         EncoderUnclear: how its texts or vectors are made is not known.
     """
@@ -69,8 +70,15 @@ class Encoder:
         self._batch_size = batch_size
         family = family_of(self._name)
         bare = not (self.folder / _MODULES_FILE).is_file()
+        if bare and not (self.folder / _CONFIG_FILE).is_file():
+            raise EncoderNotFound(
+                f"The folder {self.folder} holds no model: it has neither {_MODULES_FILE} nor "
+                f"{_CONFIG_FILE}.",
+                "Give the folder of a sentence-transformers or transformers model.",
+            )
         if bare:
             pooling = _pooling_of(self._name, family, pooling)
+        import_module("sentence_transformers")  # a missing library is no damaged model
         try:
             self._model: Any = _load(self.folder, pooling if bare else None, device)
             self._dimension = int(self._model.get_embedding_dimension() or 0)

@@ -198,8 +198,11 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("max_generated_tokens", "max_retrievals", "max_seconds"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"Budget.{name} is {value!r}; it must be None or at least 0")
+            kinds = int | float if name == "max_seconds" else int
+            number = isinstance(value, kinds) and not isinstance(value, bool)
+            if value is not None and not (number and value >= 0):
+                kind = "a number" if name == "max_seconds" else "a whole number"
+                raise ValueError(f"Budget.{name} is {value!r}; it must be None or {kind} from 0 up")
 
 
 @dataclass(frozen=True, slots=True)

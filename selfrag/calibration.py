@@ -44,8 +44,11 @@ class Calibration:
             return cls()
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            for name in ("relevance", "support"):
+                if not isinstance(data.get(name), int | float | None):
+                    raise ValueError(f"{name} is {data[name]!r}, which is no number")
             return cls(**data)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CorruptCheckpoint(
                 f"{path.name} of the model cannot be read: {error}.",
                 "Write it anew or remove it.",

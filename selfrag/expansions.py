@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from decoding.generation import Draft, Generation
 from retrievers.hit import Hit
@@ -24,11 +25,16 @@ from selfrag.errors import CorruptRecording, RecordingIncomplete
 SCHEMA_VERSION = 1
 StoreMode = Literal["cache", "record", "replay"]
 
-_TABLES = """
+_Row = TypeVar("_Row")
+
+_TABLES = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
 CREATE TABLE IF NOT EXISTS expansions (
     key BLOB PRIMARY KEY, length INTEGER NOT NULL, finish TEXT NOT NULL, draft TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS retrievals (key BLOB PRIMARY KEY, hits TEXT NOT NULL);
+COMMIT;
 """
 
 
@@ -46,10 +52,10 @@ class ExpansionStore:
             raise RecordingIncomplete(f"There is no recording at {path}.", "Check the path.")
         try:
             self._connection = sqlite3.connect(self.path, check_same_thread=False, timeout=30.0)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_TABLES)
+            if mode != "replay" and self._is_empty():
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.executescript(_TABLES)
             self._check_version()
-            self._connection.commit()
         except sqlite3.Error as error:
             raise CorruptRecording(
                 f"{path} cannot be opened as a store of expansions: {error}.",
@@ -58,12 +64,10 @@ class ExpansionStore:
 
     def draft(self, fingerprint: str, generation: Generation) -> Draft | None:
         """The stored draft that answers `generation` exactly, or None."""
-        row = self._one(
-            "SELECT draft FROM expansions WHERE key = ?", generation_key(fingerprint, generation)
-        )
-        if row is None:
+        key = generation_key(fingerprint, generation)
+        draft = self._one("SELECT draft FROM expansions WHERE key = ?", key, draft_from_dict)
+        if draft is None:
             return None
-        draft = draft_from_dict(row)
         length = len(draft.token_ids)
         if draft.finish in ("stop", "closed") and length <= generation.max_tokens:
             return draft
@@ -80,7 +84,7 @@ class ExpansionStore:
         self._execute(
             "INSERT INTO expansions VALUES (?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET "
             "length = excluded.length, finish = excluded.finish, draft = excluded.draft "
-            "WHERE excluded.length >= length",
+            "WHERE excluded.length > length OR (excluded.length = length AND finish = 'cut')",
             generation_key(fingerprint, generation),
             len(draft.token_ids),
             draft.finish,
@@ -89,8 +93,11 @@ class ExpansionStore:
 
     def hits(self, fingerprint: str, query: str, k: int) -> tuple[Hit, ...] | None:
         """Stored hits of a retriever for a query, or None."""
-        row = self._one("SELECT hits FROM retrievals WHERE key = ?", _key(fingerprint, query, k))
-        return None if row is None else tuple(Hit.from_dict(item) for item in row)
+        return self._one(
+            "SELECT hits FROM retrievals WHERE key = ?",
+            _key(fingerprint, query, k),
+            lambda row: tuple(Hit.from_dict(item) for item in row),
+        )
 
     def add_hits(self, fingerprint: str, query: str, k: int, hits: tuple[Hit, ...]) -> None:
         """Keep what a retriever found."""
@@ -119,24 +126,26 @@ class ExpansionStore:
         self._connection.commit()
         self._connection.close()
 
+    def _is_empty(self) -> bool:
+        """Whether the file is new; a database of somebody else's is not written into."""
+        return self._connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
     def _check_version(self) -> None:
-        self._connection.execute(
-            "INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
-        )
-        (version,) = self._connection.execute(
+        row = self._connection.execute(
             "SELECT value FROM meta WHERE name = 'schema_version'"
         ).fetchone()
+        version = None if row is None else row[0]
         if version != str(SCHEMA_VERSION):
             raise CorruptRecording(
                 f"{self.path} has schema version {version}; this release reads {SCHEMA_VERSION}.",
                 "Record again.",
             )
 
-    def _one(self, statement: str, key: bytes) -> Any:
+    def _one(self, statement: str, key: bytes, read: Callable[[Any], _Row]) -> _Row | None:
         try:
             row = self._connection.execute(statement, (key,)).fetchone()
-            return None if row is None else json.loads(row[0])
-        except (sqlite3.Error, ValueError) as error:
+            return None if row is None else read(json.loads(row[0]))
+        except (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError) as error:
             raise CorruptRecording(
                 f"{self.path} is damaged: {error}.", "Delete it and record again."
             ) from error

@@ -10,6 +10,7 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -248,7 +249,8 @@ class SelfRAG:
         events: asyncio.Queue[Event | None] = asyncio.Queue()
 
         def forward(event: Event | None) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
+            with suppress(RuntimeError):  # the loop was closed before the iterator was
+                loop.call_soon_threadsafe(events.put_nowait, event)
 
         job = self._job(_question(question, passages, options), config, budget, forward)
         future = self._scheduler.submit(job)

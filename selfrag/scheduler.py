@@ -11,8 +11,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,6 +28,9 @@ from selfrag.requests import Expand, Expanded, Result, Retrieve, Retrieved, Step
 
 RETRIEVAL_ATTEMPTS = 2
 """How often a retriever that raises is asked before its failure becomes the result."""
+
+_LONGEST_WAIT = 3600.0
+"""Seconds after which an idle worker looks at its clocks; a queue refuses to wait for years."""
 
 
 @dataclass(slots=True, eq=False)
@@ -112,7 +116,7 @@ class Scheduler:
             for message in self._messages(wait=not busy):
                 if message[0] == "close":
                     for job in list(self._jobs):
-                        self._drop(job)
+                        self._fail(job, Closed("This SelfRAG was closed.", "Load it again."))
                     return
                 self._handle(message)
             self._check_clocks()
@@ -126,7 +130,7 @@ class Scheduler:
             if wait:
                 clocks = [min(job.deadline, job.retrieval_deadline) for job in self._jobs]
                 nearest = min(clocks, default=float("inf")) - time.monotonic()
-                timeout = None if nearest == float("inf") else max(nearest, 0.0)
+                timeout = min(max(nearest, 0.0), _LONGEST_WAIT)
                 messages.append(self._inbox.get(timeout=timeout))
             while True:
                 messages.append(self._inbox.get_nowait())
@@ -145,11 +149,9 @@ class Scheduler:
         elif kind == "retrieved":
             number, result = detail
             if number == job.retrieval and isinstance(job.request, Retrieve):
-                if self._store is not None and job.storable and result.error is None:
-                    fingerprint = "" if job.retriever is None else job.retriever.fingerprint
-                    query, k = job.request.query, job.request.k
-                    self._guard(job, self._store.add_hits, fingerprint, query, k, result.hits)
-                self._advance(job, result)
+                self._guard(job, self._keep_hits, job, job.request, result)
+                if job in self._jobs:
+                    self._advance(job, result)
 
     def _work(self) -> None:
         """One step of the backend; finished drafts go to their jobs."""
@@ -160,9 +162,9 @@ class Scheduler:
                 if job.tickets:
                     self._fail(job, error)
             return
-        for job in self._jobs:
+        for job in list(self._jobs):
             if job.log.active and job.tickets:
-                self._report_progress(job)
+                self._guard(job, self._report_progress, job)
         for ticket, draft in self._backend.poll():
             owner = self._owners.pop(ticket, None)
             if owner is None:
@@ -177,6 +179,8 @@ class Scheduler:
         """Take one draft of the job's running `Expand`."""
         assert isinstance(job.request, Expand)
         job.drafts[index] = draft
+        if job.log.active:
+            self._show(job, index, draft.token_ids, finished=True)
         if self._store is not None and job.storable:
             generation = job.request.branches[index].generation
             self._store.add_draft(self._backend.fingerprint, generation, draft)
@@ -282,28 +286,38 @@ class Scheduler:
 
     def _report_progress(self, job: Job) -> None:
         """Emit what each running branch has written since the last step."""
-        assert isinstance(job.request, Expand)
         for index, ticket in job.tickets.items():
-            text = job.decode(self._backend.progress(ticket))
-            before = job.shown.get(index, "")
-            if len(text) > len(before) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
-                job.shown[index] = text
-                node = job.request.branches[index].node
-                job.log.emit("token.delta", node=node, text=text[len(before) :])
+            self._show(job, index, self._backend.progress(ticket))
+
+    @staticmethod
+    def _show(job: Job, index: int, ids: Sequence[int], *, finished: bool = False) -> None:
+        """Emit what is new in a branch's text; half a character waits for its other half."""
+        assert isinstance(job.request, Expand)
+        text, before = job.decode(tuple(ids)), job.shown.get(index, "")
+        half = text.endswith("\N{REPLACEMENT CHARACTER}") and not finished
+        if len(text) > len(before) and not half:
+            job.shown[index] = text
+            node = job.request.branches[index].node
+            job.log.emit("token.delta", node=node, text=text[len(before) :])
+
+    def _keep_hits(self, job: Job, request: Retrieve, result: Retrieved) -> None:
+        """Store what a retriever found."""
+        if self._store is None or not job.storable or result.error is not None:
+            return
+        fingerprint = "" if job.retriever is None else job.retriever.fingerprint
+        self._store.add_hits(fingerprint, request.query, request.k, result.hits)
 
     def _finish(self, job: Job, answer: Answer) -> None:
         self._jobs.remove(job)
         if self._store is not None:
             self._guard(job, self._store.commit)
         seconds = time.monotonic() - job.started
-        if not job.future.done():
-            job.future.set_result(
-                replace(answer, usage=replace(answer.usage, seconds=seconds))
-            )
+        with suppress(InvalidStateError):  # cancelled by its owner
+            job.future.set_result(replace(answer, usage=replace(answer.usage, seconds=seconds)))
 
     def _fail(self, job: Job, error: BaseException) -> None:
         self._withdraw(job)
-        if not job.future.done():
+        with suppress(InvalidStateError):
             job.future.set_exception(error)
 
     def _drop(self, job: Job) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tiny_tokenizers import all_kinds, byte_level, in_vocabulary, llama, unigram
+from tiny_tokenizers import all_kinds, byte_level, fast_tokenizer, in_vocabulary, llama, unigram
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from decoding.errors import MissingControlTokens
 from decoding.vocabulary import CONTROL_STRINGS, GROUPS, UTILITY, ReflectionVocabulary
@@ -89,7 +88,7 @@ def test_further_ends_of_text() -> None:
 
 def test_all_missing_strings_are_listed() -> None:
     model = models.BPE(vocab={letter: i for i, letter in enumerate("[]Relvant<>")}, merges=[])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(model), eos_token="</s>")
+    tokenizer = fast_tokenizer(tokenizer_object=Tokenizer(model), eos_token="</s>")
     present = [string for string in CONTROL_STRINGS if string not in ("[Relevant]", "[Utility:3]")]
     tokenizer.add_tokens(present)
     with pytest.raises(MissingControlTokens) as caught:
@@ -102,7 +101,7 @@ def test_all_missing_strings_are_listed() -> None:
 def test_unknown_tokens_are_missing() -> None:
     # Every control string is one id here, but that of the unknown word.
     words = models.WordLevel(vocab={"<unk>": 0, "</s>": 1}, unk_token="<unk>")
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = fast_tokenizer(
         tokenizer_object=Tokenizer(words), unk_token="<unk>", eos_token="</s>"
     )
     with pytest.raises(MissingControlTokens) as caught:
@@ -115,14 +114,14 @@ def test_strings_that_share_an_id_are_refused() -> None:
     words.normalizer = normalizers.Replace("Irr", "r")  # "[Irrelevant]" reads as "[relevant]"
     words.normalizer = normalizers.Sequence([words.normalizer, normalizers.Lowercase()])
     words.pre_tokenizer = pre_tokenizers.Split("|", "removed")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>")
+    tokenizer = fast_tokenizer(tokenizer_object=words, eos_token="</s>")
     tokenizer.add_tokens([s for s in CONTROL_STRINGS if "elevant" not in s], special_tokens=True)
     with pytest.raises(MissingControlTokens, match=r"\[Relevant\]"):
         ReflectionVocabulary.from_tokenizer(tokenizer)
 
 
 def test_a_tokenizer_without_end_of_text_is_refused() -> None:
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))
+    tokenizer = fast_tokenizer(tokenizer_object=Tokenizer(models.BPE()))
     tokenizer.add_tokens(list(CONTROL_STRINGS))
     with pytest.raises(MissingControlTokens, match="end-of-text"):
         ReflectionVocabulary.from_tokenizer(tokenizer)

@@ -26,8 +26,12 @@ CORPUS = [
 ] * 8
 
 
+fast_tokenizer: Any = PreTrainedTokenizerFast
+"""The class without its types: its constructor has none."""
+
+
 @lru_cache
-def byte_level(*, special: bool, add_prefix_space: bool = False) -> PreTrainedTokenizerFast:
+def byte_level(*, special: bool, add_prefix_space: bool = False) -> Any:
     """Byte-level BPE (as GPT-2 and Llama 3); control tokens special or ordinary added tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
@@ -39,7 +43,7 @@ def byte_level(*, special: bool, add_prefix_space: bool = False) -> PreTrainedTo
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
-    fast = PreTrainedTokenizerFast(
+    fast = fast_tokenizer(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
     )
     fast.add_tokens(list(CONTROL_STRINGS), special_tokens=special)
@@ -65,7 +69,7 @@ def llama(
     add_prefix_space: bool = True,
     special: bool = True,
     add_eos_token: bool = False,
-) -> LlamaTokenizer:
+) -> Any:
     """A Llama tokenizer as transformers builds it from a SentencePiece model."""
     vocabulary, merges = sentencepiece_model()
     tokenizer = LlamaTokenizer(
@@ -81,7 +85,7 @@ def llama(
 
 
 @lru_cache
-def normalizing_llama() -> PreTrainedTokenizerFast:
+def normalizing_llama() -> Any:
     """An older tokenizer.json of Llama, in which a normalizer writes the prefix space."""
     vocabulary, merges = sentencepiece_model()
     tokenizer = Tokenizer(
@@ -102,7 +106,7 @@ def normalizing_llama() -> PreTrainedTokenizerFast:
     )
     tokens = [AddedToken(s, normalized=False, special=True) for s in ("<unk>", "<s>", "</s>")]
     tokenizer.add_special_tokens(tokens)
-    fast = PreTrainedTokenizerFast(
+    fast = fast_tokenizer(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
     )
     fast.add_tokens(list(CONTROL_STRINGS), special_tokens=True)
@@ -110,7 +114,7 @@ def normalizing_llama() -> PreTrainedTokenizerFast:
 
 
 @lru_cache
-def in_vocabulary() -> PreTrainedTokenizerFast:
+def in_vocabulary() -> Any:
     """A BPE whose own merges spell every control string; none of them is an added token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Split("|", "removed")
@@ -119,18 +123,18 @@ def in_vocabulary() -> PreTrainedTokenizerFast:
         vocab_size=900, special_tokens=["</s>"], initial_alphabet=["x"], show_progress=False
     )
     tokenizer.train_from_iterator(["|".join(CONTROL_STRINGS)] * 4, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
+    return fast_tokenizer(tokenizer_object=tokenizer, eos_token="</s>")
 
 
 @lru_cache
-def unigram() -> PreTrainedTokenizerFast:
+def unigram() -> Any:
     """A Unigram model that has the control strings as pieces and as added tokens."""
     letters = sorted({letter for line in CORPUS for letter in line} - {" "})
     pieces = [("<unk>", 0.0), ("</s>", -1.0), ("▁", -2.0), *((s, -0.5) for s in CONTROL_STRINGS)]
     tokenizer = Tokenizer(models.Unigram([*pieces, *((c, -3.0) for c in letters)], unk_id=0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="first", split=False)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>")
+    fast = fast_tokenizer(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>")
     fast.add_tokens(list(CONTROL_STRINGS), special_tokens=True)
     return fast
 

@@ -60,6 +60,7 @@ class BatchedEngine:
         self._waiting.append(RunningSequence(ticket, generation, watch))
         return ticket
 
+    @torch.inference_mode()
     def step(self) -> bool:
         """One position for every running sequence; waiting ones join first."""
         joining = self._admit()
@@ -77,6 +78,7 @@ class BatchedEngine:
         finished, self._finished = self._finished, []
         return finished
 
+    @torch.inference_mode()
     def cancel(self, ticket: int) -> None:
         """Stop a request; what it has written comes back as a cancelled draft."""
         for sequence in list(self._waiting):

@@ -17,6 +17,10 @@ from decoding.errors import UnsupportedModel
 
 _ROPE_TYPES = {"default", "linear", "llama3"}
 
+_MODEL_TYPES = {"llama", "mistral", "qwen2"}
+"""Families whose layers compute what `LlamaRunner` computes. The layout alone does not tell:
+Gemma and Granite have the same modules but scale embeddings, residuals or logits besides."""
+
 
 class KeyValueCache:
     """Preallocated keys and values, `[layers, rows, key_value_heads, capacity, head_size]`.
@@ -177,6 +181,9 @@ def check_architecture(model: Any) -> None:
                 problems.append(f"self_attn.{name} is missing")
         if any(hasattr(attention, name) for name in ("q_norm", "k_norm")):
             problems.append("queries and keys are normalised")
+        family = getattr(model.config, "model_type", None)
+        if family not in _MODEL_TYPES:
+            problems.append(f"the model type is {family!r}")
         window = getattr(model.config, "sliding_window", None)
         if window is not None and window < model.config.max_position_embeddings:
             problems.append(f"attention is limited to a window of {window}")

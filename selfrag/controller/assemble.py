@@ -199,7 +199,10 @@ def _segments(
 
 def _answerable(inquiry: Inquiry, tree: SegmentTree, best: SegmentNode | None) -> bool | None:
     """False when retrieval was wanted and nothing supported came of it; None uncalibrated."""
-    wanted = any(decision.action == "retrieve" for decision in inquiry.decisions)
+    wanted = any(
+        decision.action == "retrieve" or decision.reason == "no_passages"
+        for decision in inquiry.decisions
+    )
     if best is None:
         return False if wanted and inquiry.interrupted is None else None
     if inquiry.calibration.answerable(None, None) is None:

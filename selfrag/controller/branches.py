@@ -75,6 +75,7 @@ class BranchBuilder:
         prompt, inserted = self._fit_path(parent, len(whole)), whole
         if prompt is None:
             prompt = self._path_ids(parent, keep_last=0)
+            self._warn_of_short_path(parent)
             room = inquiry.context_limit - MIN_ROOM - len(prompt)
             fitted = inquiry.prompts.fit_passage(passage.title, passage.text, room)
             if fitted is None:
@@ -119,12 +120,17 @@ class BranchBuilder:
             ids = self._path_ids(parent, keep_last=keep)
             least = wanted if keep else MIN_ROOM
             if len(ids) + extra + least <= inquiry.context_limit:
-                if keep < steps and inquiry.config.path == "training":
-                    inquiry.warn(
-                        "The context was short: the oldest passages were left out of the prompt."
-                    )
+                if keep < steps:
+                    self._warn_of_short_path(parent)
                 return ids
         return None
+
+    def _warn_of_short_path(self, parent: SegmentNode) -> None:
+        """Say that passages of the path are missing from a prompt that should hold them."""
+        if parent.parent is not None and self._inquiry.config.path == "training":
+            self._inquiry.warn(
+                "The context was short: the oldest passages were left out of the prompt."
+            )
 
     def _path_ids(self, parent: SegmentNode, keep_last: int) -> tuple[int, ...]:
         """Question and path; only the last `keep_last` segments keep passages and critiques."""

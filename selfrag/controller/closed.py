@@ -101,6 +101,9 @@ def _by_likelihood(
             inserted_ids=branch.inserted_ids,
             prompt_ids=branch.generation.prompt_ids,
         )
+        if draft.finish == "cancelled":
+            node.status = "cancelled"
+            continue
         node.status = "finished"
         relevance = 1.0 if segment.scores.rel is None else segment.scores.rel
         value = relevance * (segment.scores.seq or 0.0)

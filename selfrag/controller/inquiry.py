@@ -77,7 +77,7 @@ class Inquiry:
             prompt = self.prompts.question(question_with_options(self.question))
         except ValueError as error:
             raise QuestionRefused(f"The question cannot be encoded: {error}.") from error
-        if len(prompt) + MIN_ROOM > self.context_limit:
+        if len(prompt) + 1 + MIN_ROOM > self.context_limit:  # 1: a control token follows
             raise QuestionRefused(
                 f"The question takes {len(prompt)} tokens; the model's context is "
                 f"{self.context_limit}, of which {MIN_ROOM} must be left to write.",
@@ -172,7 +172,12 @@ class Inquiry:
         distinct = []
         for hit in hits:
             content = (hit.passage.title, hit.passage.text)
-            if content not in seen:
-                seen.add(content)
+            if content in seen:
+                continue
+            seen.add(content)
+            known = self.hits.setdefault(hit.passage.id, hit).passage
+            if (known.title, known.text) == content:
                 distinct.append(hit)
+            else:
+                self.warn(f"Two passages have the id {known.id!r}; the second was left out.")
         return distinct

@@ -37,7 +37,8 @@ def answer_long(inquiry: Inquiry, prompt: tuple[int, ...]) -> Steps[Answer]:
         survivors = search.close_level(nodes)
         report_level(inquiry, nodes, survivors)
         if not survivors:
-            inquiry.warn("Every branch was dropped; see the tree.")
+            if nodes:
+                inquiry.warn("Every branch was dropped; see the tree.")
             search.live = [node for node in previous if node.parent is not None]
             break
         committed = commit(inquiry, search, committed)
@@ -66,14 +67,9 @@ def finish_candidates(
     builder = BranchBuilder(inquiry, search.tree, prompt)
     branches = yield from plan(inquiry, search, builder, search.tree.root, prompt)
     nodes = yield from expand_level(inquiry, search, branches, prune=prune, finishing=True)
-    for node in nodes:
-        if node.boundary is not None and node.boundary.finish == "cut":
-            node.status = "cut"
-        elif node.segment is not None and breaks_constraint(node.segment, inquiry.config):
-            node.status = "dropped"
-        else:
-            node.status = "finished"
-            search.pool.append(node)
+    search.pool = search.admit(nodes)
+    for node in search.pool:
+        node.status = "finished"
     search.live = []
     best = search.best()
     report_level(inquiry, nodes, [] if best is None else [best])

@@ -1,0 +1,177 @@
+"""Measure the embedded model, or another, on evaluation questions.
+
+    python scripts/evaluate_embedded.py
+    python scripts/evaluate_embedded.py --json --modes adaptive --limit 100
+    python scripts/evaluate_embedded.py --questions mine.jsonl --details details.jsonl
+
+Asks every question in the modes adaptive, always and never, and prints for each: accuracy (an
+acceptable answer as whole words within at most 25 words), citation_accuracy (a cited passage of a
+right answer contains it), decision_accuracy, refusal_accuracy, false_refusal_rate,
+retrieval_rate, and passages, generated tokens and seconds a question; proportions with 95 %
+Wilson intervals. `--json` prints one object: {"questions", "kinds", "description", "modes":
+{"adaptive": {"accuracy", …, "intervals", "n", "accuracy_by_relation", …}, …}}.
+
+A file of questions has one JSON object a line: `question`, and `answers` (a list of acceptable
+texts) or `answer` (one); `kind` is "answerable" (default), "no_retrieval" or "unanswerable", and
+the last two need no answers; `id`, `relation`, `entity` and `phrasing` are optional.
+
+Exit codes: 0, measured; 2, the questions or an option cannot be used; others as in
+`selfrag.errors` (3 index, 4 model, 5 retrieval); 130, interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from decoding.config import Mode
+from selfrag.evaluation.embedded import MODES, SAMPLE, Evaluation, count_questions, evaluate, report
+from selfrag.evaluation.questions import (
+    EMBEDDED_QUESTIONS,
+    EvaluationQuestion,
+    UnusableFile,
+    read_questions,
+    spread,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the evaluation; returns the exit code."""
+    from selfrag.errors import exit_code_of
+
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except (KeyboardInterrupt, Exception) as error:
+        code = exit_code_of(error)
+        if code == 1:
+            raise
+        print(f"error: {error or 'interrupted'}", file=sys.stderr)
+        return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--questions", type=Path, metavar="FILE", help="questions as jsonl (default: the shipped)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="ask N questions, spread evenly over the file"
+    )
+    parser.add_argument(
+        "--modes", type=_modes, default=MODES, metavar="LIST", help="default: adaptive,always,never"
+    )
+    parser.add_argument("--model", help="checkpoint folder or hub name (default: the embedded)")
+    parser.add_argument("--index", type=Path, help="index folder (default: the embedded)")
+    parser.add_argument("--engine", choices=("batched", "reference"), default="batched")
+    parser.add_argument(
+        "--details", type=Path, metavar="FILE", help="write one JSON line per question and mode"
+    )
+    parser.add_argument(
+        "--sample",
+        type=_sample,
+        default=SAMPLE,
+        metavar="N",
+        help=f"questions asked one by one for the time of a single one (default: {SAMPLE})",
+    )
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    questions = spread(read_questions(options.questions or EMBEDDED_QUESTIONS), options.limit)
+    if options.details:
+        _write_details(options.details, [])
+    evaluations, description = _evaluate(options, questions)
+    if options.details:
+        _write_details(options.details, evaluations)
+    if options.json:
+        print(json.dumps(report(evaluations, description), ensure_ascii=False))
+    else:
+        _print_tables(evaluations)
+    return 0
+
+
+def _evaluate(
+    options: argparse.Namespace, questions: list[EvaluationQuestion]
+) -> tuple[list[Evaluation], dict[str, object]]:
+    """Every mode, with a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from selfrag.rag import SelfRAG
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        SelfRAG.from_pretrained(options.model, index=options.index, engine=options.engine) as rag,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
+        evaluations = []
+        for mode in options.modes:
+            total = count_questions(len(questions), options.sample)
+            task = progress.add_task(mode, total=total)
+            evaluations.append(
+                evaluate(
+                    rag,
+                    questions,
+                    mode,
+                    sample=options.sample,
+                    advance=partial(progress.advance, task),
+                )
+            )
+        return evaluations, rag.describe()
+
+
+def _write_details(path: Path, evaluations: list[Evaluation]) -> None:
+    """Write the outcomes; called empty at first, so that a bad path is found before the work."""
+    try:
+        with path.open("w", encoding="utf-8") as out:
+            for item in evaluations:
+                for outcome in item.outcomes:
+                    row = {"mode": item.figures.mode, **outcome.to_dict()}
+                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UnusableFile(
+            f"Cannot write the details to {path}: {error.strerror}.", "Check the path."
+        ) from error
+
+
+def _print_tables(evaluations: list[Evaluation]) -> None:
+    from rich.console import Console
+
+    from selfrag.evaluation.table import figures_table, groups_table
+
+    console = Console()
+    console.print(figures_table([item.figures for item in evaluations]))
+    console.print(groups_table(evaluations[0].figures))
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _sample(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
+def _modes(text: str) -> tuple[Mode, ...]:
+    names = [name.strip() for name in text.split(",")]
+    known: dict[str, Mode] = {mode: mode for mode in MODES}
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is no mode; allowed: {', '.join(MODES)}")
+    return tuple(dict.fromkeys(known[name] for name in names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

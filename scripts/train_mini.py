@@ -1,0 +1,81 @@
+"""Trains selfrag-mini from the fact tables: tokenizer, model, export. Can be stopped and run again.
+
+    python scripts/train_mini.py runs/mini --minutes 85
+"""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from random import Random
+
+import torch
+
+from selfrag.training.mini.examples import Generator
+from selfrag.training.mini.inventor import Inventor
+from selfrag.training.mini.schemas import FACTS, read_entities, training_pairs
+from selfrag.training.mini.tokenizer import train_tokenizer
+from selfrag.training.mini.train import Trainer, TrainingPlan
+
+
+def make_tokenizer(facts: Path, target: Path, pieces: int) -> None:
+    """Learns the pieces from examples, from passages of the tables and from invented names."""
+    entities = read_entities(facts)
+    inventor = Inventor(entities)
+    generator, rng = Generator(inventor, 5, 0.1), Random(3)
+    texts: list[str] = []
+    for _ in range(12_000):
+        example = generator.example()
+        texts += [example.prompt, example.output]
+    texts += [f"{q}\n{title}\n{text}" for q, title, text in training_pairs(entities, rng)]
+    texts += [f"{inventor.model.place(rng)} {inventor.person(rng)}" for _ in range(20_000)]
+    train_tokenizer(texts, pieces).save_pretrained(target)
+
+
+def train(rank: int, options: argparse.Namespace) -> None:
+    """One of the processes that share the work: each has its own data and one model's gradients."""
+    torch.set_num_threads(options.threads)
+    if options.processes > 1:
+        meeting = (options.folder / "meeting").resolve()
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes
+        )
+    plan = TrainingPlan(**{field.name: getattr(options, field.name) for field in fields(TrainingPlan)})
+    trainer = Trainer(plan, options.folder, options.facts, options.preview, rank, options.processes)
+    with (options.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+
+        def report(line: str) -> None:
+            print(line, flush=True)
+            print(line, file=log, flush=True)
+
+        trainer.run(report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="holds tokenizer, checkpoint, log and export")
+    parser.add_argument("--facts", type=Path, default=FACTS)
+    parser.add_argument("--preview", type=Path, help="another folder for each checkpoint's export")
+    parser.add_argument("--pieces", type=int, default=900)
+    parser.add_argument("--processes", type=int, default=2, help="each computes a part of a batch")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    for field in fields(TrainingPlan):
+        name = f"--{field.name.replace('_', '-')}"
+        if field.name == "minutes":
+            parser.add_argument(name, type=float, required=True)
+        elif field.name == "compiled":
+            parser.add_argument("--eager", dest="compiled", action="store_false")
+        else:
+            parser.add_argument(name, type=type(field.default), default=field.default)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if not (options.folder / "tokenizer").exists():
+        make_tokenizer(options.facts, options.folder / "tokenizer", options.pieces)
+    (options.folder / "meeting").unlink(missing_ok=True)
+    if options.processes > 1:
+        torch.multiprocessing.spawn(train, (options,), nprocs=options.processes)
+    else:
+        train(0, options)
+
+
+if __name__ == "__main__":
+    main()

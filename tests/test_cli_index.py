@@ -1,0 +1,183 @@
+"""`selfrag index build | info | verify`, `selfrag search` and `selfrag doctor`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import fake_selfrag
+import pytest
+from typer.testing import CliRunner
+
+from indexes.passage import Passage
+from retrievers.hit import Hit
+from selfrag.cli import doctor as doctor_command
+from selfrag.cli import loading
+from selfrag.cli.application import application
+from selfrag.errors import SelfRAGError
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(application, list(arguments))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    file = tmp_path / "corpus.jsonl"
+    rows = [
+        {"id": "a", "title": "Ouagadougou", "text": "Ouagadougou is the capital of Burkina Faso."},
+        {"id": "b", "title": "Volga", "text": "The Volga is the longest river in Europe."},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def built(corpus: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "index"
+    result = run("index", "build", str(corpus), str(folder), "--encoder", "none")
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+def test_build_info_and_search(built: Path) -> None:
+    info = json.loads(run("index", "info", str(built), "--json").stdout)
+    assert info["corpus"]["passages"] == 2
+    assert "corpus passages: 2\n" in run("index", "info", str(built)).stdout
+    found = run("search", "longest river", "--index", str(built), "--kind", "bm25", "--json")
+    value = json.loads(found.stdout)
+    assert value["query"] == "longest river"
+    assert value["hits"][0]["passage"]["id"] == "b"
+    shown = run("search", "longest river", "--index", str(built), "--kind", "bm25", "-k", "1")
+    assert shown.stdout.startswith("1. Volga  (")
+    assert "Ouagadougou" not in shown.stdout
+
+
+def test_a_search_that_finds_nothing_says_so(built: Path) -> None:
+    result = run("search", " ", "--index", str(built), "--kind", "bm25")
+    assert (result.exit_code, result.stdout) == (0, "No passage was found.\n")
+
+
+def test_an_index_is_replaced_only_when_told(corpus: Path, built: Path) -> None:
+    arguments = ["index", "build", str(corpus), str(built), "--encoder", "none"]
+    refused = run(*arguments)
+    assert refused.exit_code == 3
+    assert refused.stderr.startswith("IndexExists: ")
+    assert run(*arguments, "--overwrite", "--json").exit_code == 0
+
+
+def test_a_corpus_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
+    file = tmp_path / "corpus.jsonl"
+    file.write_text("{\n")
+    result = run("index", "build", str(file), str(tmp_path / "out"), "--encoder", "none")
+    assert result.exit_code == 2
+    assert "line 1" in result.stderr
+
+
+def test_verify_finds_damage(built: Path) -> None:
+    sound = run("index", "verify", str(built), "--json")
+    assert sound.exit_code == 0
+    assert json.loads(sound.stdout)["ok"] is True
+    largest = max(built.rglob("*.arrow"), key=lambda file: file.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    largest.write_bytes(data)
+    damaged = run("index", "verify", str(built))
+    assert damaged.exit_code == 3
+    assert "1 problems" in damaged.stdout
+    assert json.loads(run("index", "verify", str(built), "--json").stdout)["ok"] is False
+
+
+@pytest.mark.parametrize("command", [["index", "info"], ["index", "verify"]])
+def test_a_folder_that_is_no_index(command: list[str], tmp_path: Path) -> None:
+    result = run(*command, str(tmp_path))
+    assert result.exit_code == 3
+    assert result.stderr.startswith("NotAnIndex: ")
+
+
+def test_options_of_a_build_reach_the_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def build_index(source: Path, out: Path, **keywords: Any) -> None:
+        calls.append({"source": source, "out": out, **keywords})
+
+    monkeypatch.setattr("indexes.build.build_index", build_index)
+    monkeypatch.setattr("retrievers.encoders.Encoder", lambda name: f"encoder {name}")
+    run("index", "build", "s", "o", "--encoder", "e", "--factory", "IVF4,Flat", "--overwrite")
+    run("index", "build", "s", "o")
+    common = {"source": Path("s"), "out": Path("o")}
+    embedded = f"encoder {loading.encoder_folder(None)}"
+    assert calls == [
+        {**common, "encoder": "encoder e", "factory": "IVF4,Flat", "overwrite": True},
+        {**common, "encoder": embedded, "factory": "auto", "overwrite": False},
+    ]
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> type[fake_selfrag.FakeSelfRAG]:
+    """An installation where every part loads, without the real ones."""
+
+    class Index:
+        @classmethod
+        def open(cls, path: Path) -> Index:
+            return cls()
+
+        def info(self) -> dict[str, Any]:
+            return {"passages": 3}
+
+    class Encoder:
+        name, dimension, similarity = "small", 8, "cosine"
+
+    class Retriever:
+        def search(self, query: str, k: int) -> list[Hit]:
+            return [Hit(Passage("p", "France", "Paris is the capital of France."), 1.0, 1)]
+
+    monkeypatch.setattr("indexes.index.Index", Index)
+    opening = ModuleType("retrievers.opening")
+    opening.load_encoder = lambda index: Encoder()  # type: ignore[attr-defined]
+    opening.open_retriever = lambda path, kind="hybrid": Retriever()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "retrievers.opening", opening)
+    monkeypatch.setattr(doctor_command, "PACKAGES", {"rich": "rich"})
+    return fake_selfrag.install(monkeypatch)
+
+
+def test_doctor_is_content(sound: type[fake_selfrag.FakeSelfRAG]) -> None:
+    result = run("doctor", "--json")
+    assert result.exit_code == 0, result.stdout
+    value = json.loads(result.stdout)
+    assert value["ok"] is True
+    names = [check["name"] for check in value["checks"]]
+    assert names == [
+        *("selfrag", "package rich", "device", "index"),
+        *("encoder", "retrieval", "model", "answer"),
+    ]
+    assert "ok      answer: What is the capital of France?" in run("doctor").stdout
+    assert sound.closed
+
+
+def test_doctor_names_what_fails_and_goes_on(sound: type[fake_selfrag.FakeSelfRAG]) -> None:
+    sound.failure = SelfRAGError("no checkpoint in m", "Give a folder.")
+    result = run("doctor", "--model", "m")
+    assert result.exit_code == 1
+    assert "FAILED  model: SelfRAGError: no checkpoint in m\n        hint: Give a folder." in (
+        result.stdout
+    )
+    assert "FAILED  answer" in result.stdout
+    assert "ok      retrieval: first passage: France" in result.stdout
+    assert sound.made["model"] == "m"
+
+
+def test_doctor_names_packages_that_are_missing(
+    sound: type[fake_selfrag.FakeSelfRAG], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_command, "PACKAGES", {"nothing": "no_such_package_anywhere"})
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    (check,) = [c for c in json.loads(result.stdout)["checks"] if c["name"] == "package nothing"]
+    assert not check["ok"]
+    assert check["hint"]

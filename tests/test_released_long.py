@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tiny_models import ScriptedBackend, tiny_prompts
 
 from decoding.config import DecodingConfig
 from decoding.released_text import fix_spacing, postprocess, write_with_citations
 from selfrag.answer import Answer
 from selfrag.rag import SelfRAG
-from tiny_models import ScriptedBackend, tiny_prompts
 
 Script = dict[str, dict[str, float]]
 

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import pytest
+from tiny_models import ScriptedBackend, tiny_prompts
 
 from decoding.config import DecodingConfig
 from decoding.released_text import postprocess_option, strip_leading_mark
 from selfrag.answer import Answer, Budget
 from selfrag.rag import SelfRAG
-from tiny_models import ScriptedBackend, tiny_prompts
 
 Row = dict[str, float]
 Script = dict[str, Row]

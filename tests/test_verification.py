@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import tiny_llama
+from tiny_tokenizers import byte_level
 
 from decoding.codec import PromptCodec
 from decoding.engine import BatchedEngine
@@ -26,8 +28,6 @@ from selfrag.backends.replays import (
 )
 from selfrag.backends.verification import PUBLISHED_IDS, describe_checkpoint
 from selfrag.errors import CorruptRecording
-from tiny_models import tiny_llama
-from tiny_tokenizers import byte_level
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "verify_checkpoint.py"
 TOKENS = 8

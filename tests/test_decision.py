@@ -77,7 +77,9 @@ def test_modes() -> None:
     assert {made(no, mode=mode).reason for mode in ("always", "never")} == {"mode"}
 
 
-@pytest.mark.parametrize("on_uncertain, action", [("retrieve", "retrieve"), ("follow_text", "text")])
+@pytest.mark.parametrize(
+    "on_uncertain, action", [("retrieve", "retrieve"), ("follow_text", "text")]
+)
 @pytest.mark.parametrize("at_root", [True, False])
 def test_little_mass_is_uncertain(on_uncertain: str, action: str, at_root: bool) -> None:
     options = {"min_mass": 0.05, "on_uncertain": on_uncertain}
@@ -109,7 +111,9 @@ def test_continue_is_for_later_boundaries_only() -> None:
     assert never.action == "no_retrieval"
 
 
-@pytest.mark.parametrize("share, action", [(0.29, "retrieve"), (0.3, "continue"), (0.9, "continue")])
+@pytest.mark.parametrize(
+    "share, action", [(0.29, "retrieve"), (0.3, "continue"), (0.9, "continue")]
+)
 def test_the_continue_threshold(share: float, action: str) -> None:
     rest = 0.9 * (1 - share)
     distribution = group(rest, 0.0, 0.9 * share)

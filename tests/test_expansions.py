@@ -120,9 +120,7 @@ def test_what_the_key_holds() -> None:
         (3, "cancelled", 5, False),
     ],
 )
-def test_what_is_served(
-    tmp_path: Path, length: int, finish: str, asked: int, served: bool
-) -> None:
+def test_what_is_served(tmp_path: Path, length: int, finish: str, asked: int, served: bool) -> None:
     store = ExpansionStore(tmp_path / "store", "cache")
     store.add_draft("model", REQUEST, draft(length, finish))
     found = store.draft("model", replace(REQUEST, max_tokens=asked))

@@ -293,7 +293,7 @@ def test_control_strings_in_text_stay_text(question: list[str], passage: list[st
     leading = list(prompts().question("Q")[: len(CODEC.encode([], bos=True))])
     found = (Passage("p1", title, text),)
     answer, backend = ask(CHAIN, ListRetriever(found), asked, max_segments=2)
-    bare, first, second = ((), *(g.prompt_ids for g in backend.generations))
+    first, second = (g.prompt_ids for g in backend.generations)
     inserted = ["[Retrieval]", "<paragraph>", "</paragraph>"]
     start = control_ids(tuple(leading))
     assert control_ids(first) == [*start, *inserted]

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_rag import prompts
 
@@ -51,6 +51,7 @@ def test_the_threshold(retrieval: float, no: float, threshold: float, action: st
     assert decision.threshold == threshold and decision.mass == pytest.approx(retrieval + no)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-9, 0.49), st.floats(1e-9, 0.49), st.floats(0, 1))
 def test_more_retrieval_never_means_less(retrieval: float, no: float, threshold: float) -> None:
     options = {"retrieve_threshold": threshold, "min_mass": 0.0}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_rag import (
     ListRetriever,
@@ -77,6 +77,7 @@ def test_round_trip_through_the_file(tmp_path: Path) -> None:
 floats = st.floats(max_value=0.0, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), floats)), st.none() | st.integers(0, 99), floats)
 def test_drafts_survive_exactly(
     tokens: list[tuple[int, float]], next_id: int | None, value: float

@@ -1,4 +1,4 @@
-"""The defects L1 to L12 of the published long-form script: the paper procedure has none of them."""
+"""Defects L1 to L12 of the published long-form script: the paper procedure has none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The defects S1 to S12 of the published short-form script: the paper procedure has none of them."""
+"""Defects S1 to S12 of the published short-form script: the paper procedure has none of them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,8 @@ class Measurements:
                 rows.append((scores.seq, scores.rel, scores.sup, node.boundary.utility))
         table = np.array(rows, dtype=np.float64).reshape(-1, 4)
         counts = np.array([len(nodes) for nodes in questions], dtype=np.int64)
-        return cls(*(table[:, column] for column in range(4)), counts=counts)
+        sequence, relevance, support, utility = table.T
+        return cls(sequence, relevance, support, utility, counts)
 
 
 def final_scores(measured: Measurements, weights: Sequence[ScoreWeights]) -> Floats:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_rag import prompts
 
@@ -51,6 +51,7 @@ def test_the_threshold(retrieval: float, no: float, threshold: float, action: st
     assert decision.threshold == threshold and decision.mass == pytest.approx(retrieval + no)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-9, 0.49), st.floats(1e-9, 0.49), st.floats(0, 1))
 def test_more_retrieval_never_means_less(retrieval: float, no: float, threshold: float) -> None:
     options = {"retrieve_threshold": threshold, "min_mass": 0.0}
@@ -77,7 +78,9 @@ def test_modes() -> None:
     assert {made(no, mode=mode).reason for mode in ("always", "never")} == {"mode"}
 
 
-@pytest.mark.parametrize("on_uncertain, action", [("retrieve", "retrieve"), ("follow_text", "text")])
+@pytest.mark.parametrize(
+    "on_uncertain, action", [("retrieve", "retrieve"), ("follow_text", "text")]
+)
 @pytest.mark.parametrize("at_root", [True, False])
 def test_little_mass_is_uncertain(on_uncertain: str, action: str, at_root: bool) -> None:
     options = {"min_mass": 0.05, "on_uncertain": on_uncertain}
@@ -109,7 +112,9 @@ def test_continue_is_for_later_boundaries_only() -> None:
     assert never.action == "no_retrieval"
 
 
-@pytest.mark.parametrize("share, action", [(0.29, "retrieve"), (0.3, "continue"), (0.9, "continue")])
+@pytest.mark.parametrize(
+    "share, action", [(0.29, "retrieve"), (0.3, "continue"), (0.9, "continue")]
+)
 def test_the_continue_threshold(share: float, action: str) -> None:
     rest = 0.9 * (1 - share)
     distribution = group(rest, 0.0, 0.9 * share)

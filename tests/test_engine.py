@@ -140,9 +140,7 @@ def test_equals_the_reference_however_requests_come(
     seed: int, count: int, max_rows: int, prefix_tokens: int, prefill_tokens: int, wait: int
 ) -> None:
     requests = random_requests(seed, count)
-    engine = batched(
-        max_rows=max_rows, prefix_tokens=prefix_tokens, prefill_tokens=prefill_tokens
-    )
+    engine = batched(max_rows=max_rows, prefix_tokens=prefix_tokens, prefill_tokens=prefill_tokens)
     expected = run(ReferenceEngine(model(), fingerprint="tiny"), requests)
     for found, draft in zip(run(engine, requests, wait=wait), expected, strict=True):
         assert_same(found, draft)

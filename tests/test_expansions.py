@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_rag import (
     ListRetriever,
@@ -77,6 +77,7 @@ def test_round_trip_through_the_file(tmp_path: Path) -> None:
 floats = st.floats(max_value=0.0, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), floats)), st.none() | st.integers(0, 99), floats)
 def test_drafts_survive_exactly(
     tokens: list[tuple[int, float]], next_id: int | None, value: float
@@ -120,9 +121,7 @@ def test_what_the_key_holds() -> None:
         (3, "cancelled", 5, False),
     ],
 )
-def test_what_is_served(
-    tmp_path: Path, length: int, finish: str, asked: int, served: bool
-) -> None:
+def test_what_is_served(tmp_path: Path, length: int, finish: str, asked: int, served: bool) -> None:
     store = ExpansionStore(tmp_path / "store", "cache")
     store.add_draft("model", REQUEST, draft(length, finish))
     found = store.draft("model", replace(REQUEST, max_tokens=asked))

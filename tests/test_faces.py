@@ -221,7 +221,9 @@ def test_an_interrupt_calls_the_work_off(monkeypatch: pytest.MonkeyPatch) -> Non
     rag, _ = scripted(THREE, hanging, mode="always")
     with rag:
         with monkeypatch.context() as patch:
-            patch.setattr(Future, "result", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(
+                Future, "result", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
+            )
             with pytest.raises(KeyboardInterrupt):
                 rag.ask("Q")
             with pytest.raises(KeyboardInterrupt):

@@ -225,6 +225,7 @@ def test_only_a_strictly_hopeless_branch_is_cut() -> None:
     assert pruner.cutoff == 2.0 and pruner.hopeless(1.98) and not pruner.hopeless(1.995)
 
 
+@settings(deadline=None)
 @given(st.floats(-6, 0), st.floats(0.05, 1))
 def test_a_cut_is_checked(log_probability: float, other: float) -> None:
     """A recorded prefix may be given up only where its bound is under the level's best."""

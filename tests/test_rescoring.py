@@ -28,6 +28,7 @@ def table(questions: list[list[tuple[float | None, ...]]]) -> Measurements:
     return Measurements(*rows.T, counts=np.array([len(q) for q in questions], dtype=np.int64))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(candidate, max_size=5), max_size=5), st.lists(setting, min_size=1, max_size=4)
 )

@@ -59,7 +59,7 @@ def load_checkpoint(
     dtype = choose_dtype(dtype, device)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever transformers stumbles over in the file
         raise CorruptCheckpoint(
             f"The configuration of {name} cannot be read: {first_line(error)}",
             "Check config.json.",
@@ -195,8 +195,11 @@ def _check_shards(folder: Path, name: str | Path) -> None:
     for index in folder.glob("*.index.json"):
         try:
             files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, OSError) as error:
-            raise CorruptCheckpoint(f"{index.name} of {name} cannot be read: {error}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+            raise CorruptCheckpoint(
+                f"{index.name} of {name} cannot be read: {error}.",
+                "Download or export the checkpoint again.",
+            ) from error
         missing = sorted(file for file in files if not (folder / file).is_file())
         if missing:
             raise CorruptCheckpoint(

@@ -16,22 +16,23 @@ from decoding.prompt import PromptBuilder
 from decoding.vocabulary import ReflectionVocabulary
 from tiny_tokenizers import byte_level
 
+torch.set_num_threads(1)  # models this small only lose by sharing their work
+
 
 def tiny_llama(vocabulary_size: int, seed: int = 0, context: int = 512, **options: Any) -> Any:
     """A random Llama whose logits are spread enough for ties to be unlikely."""
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=48,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=context,
-        initializer_range=0.4,
-        **options,
-    )
-    return LlamaForCausalLM(config).eval()
+    settings: dict[str, Any] = {
+        "vocab_size": vocabulary_size,
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": context,
+        "initializer_range": 0.4,
+    }
+    return LlamaForCausalLM(LlamaConfig(**{**settings, **options})).eval()
 
 
 def tiny_prompts() -> PromptBuilder:

@@ -101,9 +101,7 @@ def cite(
     citations = []
     for number, (key, indices) in enumerate(used.items(), start=1):
         passage = inquiry.hits[key].passage
-        citations.append(
-            Citation(number, passage.id, passage.title, passage.text, tuple(indices))
-        )
+        citations.append(Citation(number, passage.id, passage.title, passage.text, tuple(indices)))
     return tuple(citations), numbers
 
 
@@ -120,9 +118,7 @@ def usage_of(inquiry: Inquiry, tree: SegmentTree) -> Usage:
     )
 
 
-def tree_data(
-    inquiry: Inquiry, tree: SegmentTree, path: Sequence[SegmentNode]
-) -> dict[str, Any]:
+def tree_data(inquiry: Inquiry, tree: SegmentTree, path: Sequence[SegmentNode]) -> dict[str, Any]:
     """The whole tree as plain data, for `selfrag.trace`."""
     return {
         "schema_version": SCHEMA_VERSION,

@@ -32,9 +32,7 @@ def answer_closed(
     return (yield from _by_sum(inquiry, prompt, options))
 
 
-def _by_sum(
-    inquiry: Inquiry, prompt: tuple[int, ...], options: Mapping[str, str]
-) -> Steps[Answer]:
+def _by_sum(inquiry: Inquiry, prompt: tuple[int, ...], options: Mapping[str, str]) -> Steps[Answer]:
     search = yield from finish_candidates(inquiry, prompt, prune=False)
     codec = inquiry.prompts.codec
     scores = dict.fromkeys(options, 0.0)

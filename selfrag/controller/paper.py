@@ -31,7 +31,7 @@ def answer_long(inquiry: Inquiry, prompt: tuple[int, ...]) -> Steps[Answer]:
         branches: list[PlannedBranch] = []
         for parent in previous:
             branches += yield from plan(inquiry, search, builder, parent, prompt)
-        if not branches or inquiry.interrupted is not None and search.live[0].depth > 0:
+        if not branches or (inquiry.interrupted is not None and search.live[0].depth > 0):
             break
         nodes = yield from expand_level(inquiry, search, branches)
         survivors = search.close_level(nodes)

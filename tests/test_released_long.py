@@ -311,3 +311,14 @@ def test_spacing_is_damaged_and_a_token_leaks() -> None:
     assert fix_spacing("$3.5 in the U.S. Wow!Yes") == "$3. 5 in the U. S. Wow! Yes"
     text = " [Relevant]A.[Continue to Use Evidence]B[Utility:5]</s>"
     assert postprocess(text) == "A.[Continue to Use Evidence]B"
+
+
+def test_a_stream_ends_with_the_same_answer() -> None:
+    expected = ask(SCRIPT)
+    with SelfRAG(ScriptedBackend(PROMPTS, SCRIPT), PROMPTS) as rag:
+        config = DecodingConfig.from_dict(expected.configuration)
+        events = list(rag.stream("who?", passages=PASSAGES, config=config))
+    assert events[-1].type == "run.finished"
+    assert events[-1].data["answer"]["text"] == expected.text
+    committed = [event.data["text"] for event in events if event.type == "segment.committed"]
+    assert committed == ["A", "A"]

@@ -97,8 +97,8 @@ def read_recordings(path: Path) -> list[dict[str, Any]]:
 def prompt_parts(prompt: str, vocabulary: ReflectionVocabulary) -> tuple[Part, ...]:
     """A recorded prompt as parts: control tokens at the template's own position only.
 
-    That is `[Retrieval]<paragraph>` right behind the last `### Response:` line that it follows,
-    and `</paragraph>` at the very end; every other look-alike stays text.
+    That is the first `[Retrieval]<paragraph>` right behind a `### Response:` line, and
+    `</paragraph>` at the very end; every other look-alike stays text.
     """
     marker = prompt.find(f"{_RESPONSE}{_PASSAGE}")
     if marker < 0 or not prompt.endswith(PARAGRAPH_END):

@@ -134,7 +134,9 @@ class DecodingConfig:
         for key in data:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
+                hint = (
+                    f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
+                )
                 raise ConfigurationError(f"Unknown decoding option {key!r}.", hint)
         values = dict(data)
         if isinstance(values.get("drop"), list):

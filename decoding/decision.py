@@ -56,7 +56,7 @@ def decide(
 
     if config.mode == "never":
         return made("no_retrieval" if at_root or wants_token else "text", "mode")
-    if not at_root and p_continue is not None and not next_id == vocabulary.paragraph_start:
+    if not at_root and p_continue is not None and next_id != vocabulary.paragraph_start:
         least = config.continue_threshold
         keeps = (
             distribution is not None and distribution.argmax == "continue"
@@ -79,9 +79,7 @@ def decide(
     return made("no_retrieval", "threshold", threshold)
 
 
-def _ratio(
-    distribution: ReflectionDistribution, vocabulary: ReflectionVocabulary
-) -> float | None:
+def _ratio(distribution: ReflectionDistribution, vocabulary: ReflectionVocabulary) -> float | None:
     """p(Retrieval) / (p(Retrieval) + p(No Retrieval)) of a Retrieve distribution."""
     ids, values = vocabulary.retrieve.ids, distribution.log_probabilities
     return retrieval_ratio(

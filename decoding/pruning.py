@@ -78,9 +78,7 @@ class LevelPruner:
         )
         return path_score([*earlier, optimistic], self.config) + self.bonus
 
-    def check_cut(
-        self, draft: Draft, earlier: list[SegmentScores], max_tokens: int
-    ) -> None:
+    def check_cut(self, draft: Draft, earlier: list[SegmentScores], max_tokens: int) -> None:
         """Make sure that a cut was right under the present weights.
 
         Raises:

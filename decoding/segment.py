@@ -104,7 +104,9 @@ def boundary_of(draft: Draft, vocabulary: ReflectionVocabulary) -> Boundary:
         is_use=is_use,
         finish=draft.finish,
         ended=ended,
-        utility=utility_score(is_use.log_probabilities) if has_utility and is_use is not None else None,
+        utility=utility_score(is_use.log_probabilities)
+        if has_utility and is_use is not None
+        else None,
     )
 
 

@@ -149,7 +149,9 @@ class Answer:
         values = dict(data)
         version = values.pop("schema_version", None)
         if version != SCHEMA_VERSION:
-            raise ValueError(f"answer schema version {version!r}; this release reads {SCHEMA_VERSION}")
+            raise ValueError(
+                f"answer schema version {version!r}; this release reads {SCHEMA_VERSION}"
+            )
         values["segments"] = tuple(Segment(**item) for item in values["segments"])
         values["citations"] = tuple(
             Citation(**{**item, "segments": tuple(item["segments"])})

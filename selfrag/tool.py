@@ -55,9 +55,7 @@ class Tool:
         max_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Small, JSON-able result: text, citations, segments with support, warnings."""
-        answer = self._rag.ask(
-            question, options=options, budget=Budget(max_seconds=max_seconds)
-        )
+        answer = self._rag.ask(question, options=options, budget=Budget(max_seconds=max_seconds))
         return compact(answer)
 
 
@@ -82,9 +80,7 @@ def compact(answer: Answer) -> dict[str, Any]:
                 "text": segment.text,
                 "citation": segment.citation,
                 "p_relevant": segment.p_relevant,
-                "p_supported": None
-                if segment.p_supported is None
-                else dict(segment.p_supported),
+                "p_supported": None if segment.p_supported is None else dict(segment.p_supported),
             }
             for segment in answer.segments
         ],

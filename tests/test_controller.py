@@ -94,7 +94,7 @@ def test_a_passage_is_cut_at_a_sentence() -> None:
 
 def test_a_passage_that_does_not_fit_is_dropped() -> None:
     endless = "word " * 300
-    answer, backend = ask(CHAIN, ListRetriever(passages(endless, "w2")), context=128)
+    answer, _backend = ask(CHAIN, ListRetriever(passages(endless, "w2")), context=128)
     assert {node["passage_id"] for node in nodes(answer)} == {None, "p2"}
     assert any("'p1' (rank 1) does not fit" in text for text in answer.warnings)
     answer, _ = ask(CHAIN, ListRetriever(passages(endless)), context=128)
@@ -156,7 +156,7 @@ def test_what_later_retrievals_ask(query: str, expected: list[str]) -> None:
 
 def test_duplicates_are_expanded_once() -> None:
     found = (*passages("w1", "w2"), Passage("p3", "", "w1"), Passage("p4", "T", "w1"))
-    answer, backend = ask(CHAIN, ListRetriever(found), max_segments=1)
+    answer, _backend = ask(CHAIN, ListRetriever(found), max_segments=1)
     assert [node["passage_id"] for node in nodes(answer)[1:]] == ["p1", "p2", "p4"]
     assert answer.usage.passages == 3 and answer.warnings == ()
 

@@ -52,7 +52,7 @@ def lines(name):
 
 def rows(name):
     header, *rest = [line.split("\t") for line in lines(name)]
-    return [dict(zip(header, cells)) for cells in rest]
+    return [dict(zip(header, cells, strict=False)) for cells in rest]
 
 
 def integer(text):
@@ -116,13 +116,17 @@ def test_years_are_plausible(name):
 )
 def test_works_are_not_older_than_their_kind(kind, first):
     assert [
-        row for row in rows("works.tsv") if row["kind"] == kind and row["year"] and int(row["year"]) < first
+        row
+        for row in rows("works.tsv")
+        if row["kind"] == kind and row["year"] and int(row["year"]) < first
     ] == []
 
 
 def test_events_do_not_end_before_they_start():
     assert [
-        row for row in rows("events.tsv") if row["end_year"] and int(row["end_year"]) < int(row["year"])
+        row
+        for row in rows("events.tsv")
+        if row["end_year"] and int(row["end_year"]) < int(row["year"])
     ] == []
 
 
@@ -157,7 +161,9 @@ def test_sentences_contain_their_answers_as_whole_words():
 
 
 def test_subjects_complete_a_question():
-    assert [row for row in rows("sports_and_misc.tsv") if not row["subject"].startswith("the ")] == []
+    assert [
+        row for row in rows("sports_and_misc.tsv") if not row["subject"].startswith("the ")
+    ] == []
     assert [row for row in rows("sports_and_misc.tsv") if row["subject"].endswith((".", "?"))] == []
 
 

@@ -52,7 +52,7 @@ def raw_lines(table):
 def rows(table):
     header, *body = raw_lines(table)
     names = header.split("\t")
-    return [dict(zip(names, line.split("\t"))) for line in body]
+    return [dict(zip(names, line.split("\t"), strict=False)) for line in body]
 
 
 def number(row, column):
@@ -104,9 +104,17 @@ def test_elements():
     assert len(set(symbols)) == len(symbols)
     assert all(re.fullmatch(r"[A-Z][a-z]?", symbol) for symbol in symbols)
     categories = {
-        "noble gas", "alkali metal", "alkaline earth metal", "transition metal",
-        "post-transition metal", "metalloid", "nonmetal", "halogen", "lanthanide",
-        "actinide", "superheavy element",
+        "noble gas",
+        "alkali metal",
+        "alkaline earth metal",
+        "transition metal",
+        "post-transition metal",
+        "metalloid",
+        "nonmetal",
+        "halogen",
+        "lanthanide",
+        "actinide",
+        "superheavy element",
     }
     for row in elements:
         assert row["name"] == row["name"].lower()
@@ -185,12 +193,26 @@ def test_inventions():
 
 def test_animals():
     classes = {
-        "mammal", "bird", "reptile", "fish", "amphibian", "insect", "arachnid",
-        "mollusc", "crustacean", "other invertebrate",
+        "mammal",
+        "bird",
+        "reptile",
+        "fish",
+        "amphibian",
+        "insect",
+        "arachnid",
+        "mollusc",
+        "crustacean",
+        "other invertebrate",
     }
     diets = {
-        "", "carnivore", "herbivore", "omnivore", "insectivore", "scavenger",
-        "filter feeder", "detritivore",
+        "",
+        "carnivore",
+        "herbivore",
+        "omnivore",
+        "insectivore",
+        "scavenger",
+        "filter feeder",
+        "detritivore",
     }
     for row in rows("animals"):
         assert row["class"] in classes, row

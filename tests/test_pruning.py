@@ -157,7 +157,9 @@ def test_a_bound_that_ignores_the_utility_would_be_found(monkeypatch: pytest.Mon
 def test_it_saves_work() -> None:
     pairs = [ask_both(seed, form="long", beam_width=1, w_use=0.0) for seed in range(12)]
     assert sum(pruned.usage.pruned for pruned, _ in pairs) > 5
-    tokens = [sum(answer.usage.generated_tokens for answer in side) for side in zip(*pairs)]
+    tokens = [
+        sum(answer.usage.generated_tokens for answer in side) for side in zip(*pairs, strict=False)
+    ]
     assert tokens[0] < tokens[1]
 
 

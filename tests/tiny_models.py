@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from tiny_tokenizers import byte_level
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from decoding.codec import PromptCodec
@@ -14,7 +15,6 @@ from decoding.engine.sequence import RunningSequence
 from decoding.generation import Draft, Generation, Watch
 from decoding.prompt import PromptBuilder
 from decoding.vocabulary import ReflectionVocabulary
-from tiny_tokenizers import byte_level
 
 torch.set_num_threads(1)  # models this small only lose by sharing their work
 

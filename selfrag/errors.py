@@ -67,7 +67,10 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, DecodingError):
         return EXIT_MODEL
     from indexes.errors import CorpusFormatError, StorageError
+    from retrievers.errors import RetrieverError
 
+    if isinstance(error, RetrieverError) and not isinstance(error, ValueError):
+        return EXIT_RETRIEVAL
     if isinstance(error, CorpusFormatError):
         return EXIT_INPUT
     if isinstance(error, StorageError):

@@ -170,7 +170,7 @@ def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:
 
     _check_shards(folder, name)
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             trust_remote_code=False,
@@ -181,6 +181,7 @@ def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:
             f"The weights of {name} cannot be loaded: {first_line(error)}",
             "Download or export the checkpoint again.",
         ) from error
+    model, report = loaded
     wrong = sorted({str(key) for key in (*report["missing_keys"], *report["mismatched_keys"])})
     if wrong:
         raise CorruptCheckpoint(

@@ -10,7 +10,6 @@ import typer
 
 from selfrag.errors import SelfRAGError, exit_code_of
 
-RETRIEVAL = 5
 INTERRUPTED = 130
 
 
@@ -35,15 +34,6 @@ def report_failure(error: BaseException, *, debug: bool) -> int | None:
     if debug:
         traceback.print_exception(error)
     print(failure_text(error), file=sys.stderr)
-    return code_of(error)
-
-
-def code_of(error: BaseException) -> int:
-    """The exit code of an error; a retriever's own errors have one that the library's lack."""
-    from retrievers.errors import RetrieverError
-
-    if isinstance(error, RetrieverError) and not isinstance(error, ValueError):
-        return RETRIEVAL
     return exit_code_of(error)
 
 

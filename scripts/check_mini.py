@@ -104,7 +104,7 @@ def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) 
         rows = [json.loads(line) for line in handle]
     retriever = bm25s.BM25()
     retriever.index(bm25s.tokenize([f"{r['title']} {r['title']} {r['text']}" for r in rows],
-                                   show_progress=False), show_progress=False)
+                                   stopwords="en", show_progress=False), show_progress=False)
     with questions.open(encoding="utf-8", newline="") as handle:
         pairs = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     counts: Counter[str] = Counter()
@@ -118,7 +118,7 @@ def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) 
             print(f"  decision {wanted:.3f}: {text}")
         if gold == "-":
             continue
-        found = retriever.retrieve(bm25s.tokenize([text], show_progress=False), k=5,
+        found = retriever.retrieve(bm25s.tokenize([text], stopwords="en", show_progress=False), k=5,
                                    show_progress=False)[0][0]
         passages = [rows[int(index)] for index in found]
         prompt = PROMPT.format(instruction=text) + "[Retrieval]<paragraph>"

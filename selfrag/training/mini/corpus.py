@@ -35,9 +35,14 @@ def slug(name: str) -> str:
 
 def corpus_rows(entities: Iterable[Entity]) -> Iterator[CorpusRow]:
     """All passages, in the order of the entities and of their kinds' plans. Ids are unique: a second
-    thing of the same kind and name gets a number."""
+    thing of the same kind and title is left out when it says nothing new, and numbered otherwise."""
     taken: set[str] = set()
+    told: set[tuple[str, str, str]] = set()
     for entity in entities:
+        facts = {(entity.kind.key, entity.title.lower(), key) for key in entity.values}
+        if facts <= told:
+            continue
+        told |= facts
         base = f"{entity.kind.key}/{slug(entity.name)}"
         name, count = base, 1
         while name in taken:

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from selfrag.training.mini.inventor import Inventor, kind_weights
+from selfrag.training.mini.inventor import Inventor, kind_weights, other_record
 from selfrag.training.mini.names import mutated
 from selfrag.training.mini.requests import request
 from selfrag.training.mini.schemas.questions import (
@@ -157,7 +157,7 @@ class Generator:
             return self._long()
         makers = (
             (30, self._answered), (7, self._inverse), (5, self._foreign), (9, self._unstated),
-            (5, self._foreign_unstated), (15, self._other_thing), (2, self._unrelated),
+            (5, self._foreign_unstated), (15, self._other_thing), (4, self._unrelated),
             (3, self._inverse_wrong), (4, self._two_asked), (4, self._wrong_sentence),
             (10, self._request),
         )
@@ -207,6 +207,8 @@ class Generator:
             if key in group:
                 closed |= group
         others = [r.key for r in self._asked(entity) if r.key not in closed]
+        if entity.kind.key == "record":
+            others = []
         if not others:
             return ()
         return tuple(self.rng.sample(others, min(len(others), self.rng.choice((1, 1, 2)))))
@@ -305,6 +307,10 @@ class Generator:
 
     def _stranger(self, entity: Entity) -> Entity:
         """Another thing of the same kind, mostly with a similar name."""
+        if entity.kind.key == "record" and self.rng.random() < 0.6:
+            name = other_record(entity.name, self.rng)
+            if name != entity.name:
+                return self.inventor.entity(entity.kind, self.rng, name)
         if self.rng.random() < 0.55:
             name = mutated(entity.name, self.rng, self.inventor.model)
             if name.lower() != entity.name.lower() and not _same_person(entity, name):
@@ -328,12 +334,23 @@ class Generator:
         return Example("irrelevant", text, (segment,), 1)
 
     def _unrelated(self) -> Example:
+        """Another kind of thing: with a similar name, the same name, or none of it."""
         entity, other = self._entity(), self._entity()
-        if entity.kind is other.kind:
+        if entity.kind is other.kind or entity.kind.key in ("record", "term"):
             return self._unrelated()
+        chance, named = self.rng.random(), False
+        if other.kind.key not in ("record", "term") and chance < 0.7:
+            named = chance < 0.2
+            name = entity.name if named else mutated(entity.name, self.rng, self.inventor.model)
+            if not named and name.lower() == entity.name.lower():
+                return self._unrelated()
+            if other.kind.key in ("country", "person", "work", "city") or self.rng.random() < 0.5:
+                name = " ".join(capitalised(word) for word in name.split())
+            other = self.inventor.entity(other.kind, self.rng, name)
         text = question(entity, self.rng.choice(self._asked(entity)), self.rng)
         passage = self._passage(other, (self.rng.choice(self._asked(other)).key,))
-        return Example("irrelevant", text, (self._helpless(passage, named=False),), 1)
+        segment = self._helpless(passage, named=named)
+        return Example("unstated" if named else "irrelevant", text, (segment,), 1)
 
     def _two_asked(self) -> Example:
         """Two relations of one thing asked in one phrase; the passage states one or both."""

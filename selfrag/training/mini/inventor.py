@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from selfrag.training.mini.names import NameModel, mutated, syllables
+from selfrag.training.mini.schemas.questions import RECORD
 from selfrag.training.mini.schemas.relation import Entity, Kind, joined, with_indefinite
 from selfrag.training.mini.schemas.tables import (
     KINDS,
@@ -97,12 +98,17 @@ class Inventor:
                 words.update(word for word in text.split() if word.islower() and word.isalpha() and len(word) > 3)
             if "noun" in entity.slots:
                 self.slots[entity.kind.key].append(entity.slots["noun"])
+        self.terms = [entity for entity in entities if entity.kind.key == "term"
+                      and entity.values["answer"] in entity.values.get("sentence", "")]
+        self.details = [entity.values["detail"] for entity in entities if "detail" in entity.values]
         self.first_names, self.last_names = sorted(firsts), sorted(lasts)
         self.words = sorted(words | set(NOUNS) | set(ADJECTIVES))
         self.model = NameModel(proper)
 
     def entity(self, kind: Kind, rng: Random, name: str = "") -> Entity:
         """An invented thing of this kind with a value for each of its relations."""
+        if kind.key == "term" and not name and self.terms and rng.random() < 0.5:
+            return self._retold(rng)
         article = ""
         slots: dict[str, str] = {}
         aliases: tuple[str, ...] = ()
@@ -137,7 +143,9 @@ class Inventor:
             last = name.split()[-1]
             aliases = (last,) if last != name and last.isalpha() and len(last) > 3 else ()
         elif kind.key == "work":
-            slots = work_slots(self._sort(WORK_SORTS, "work", rng))
+            true = self.truths.get(name.lower(), set())
+            sort = self._sort([s for s in WORK_SORTS if s not in true], "work", rng)
+            slots = work_slots("tapestry" if sort in true else sort)
         elif kind.key == "landmark":
             sort = self._sort(LANDMARK_SORTS, "landmark", rng)
             slots = {"noun": sort, "a_noun": with_indefinite(sort)}
@@ -147,6 +155,18 @@ class Inventor:
             slots = {"took_place": rng.choice(("took place", "began"))}
         entity = Entity(kind, name, article, {}, slots, aliases, heading)
         return replace(entity, values=self.values(entity, rng))
+
+    def _retold(self, rng: Random) -> Entity:
+        """A term of the tables with another answer in its sentence."""
+        real = rng.choice(self.terms)
+        true = real.values["answer"]
+        sort = "small_number" if true.isdigit() else "thing"
+        for _ in range(30):
+            value = self.value(sort, real, rng)
+            if value.lower() not in self.truths[real.name.lower()]:
+                break
+        sentence = real.values["sentence"].replace(true, value)
+        return replace(real, values={"answer": value, "sentence": sentence})
 
     def values(self, entity: Entity, rng: Random) -> dict[str, str]:
         """A value for each relation, none of them true of a thing of the tables."""
@@ -160,6 +180,8 @@ class Inventor:
                 if not true.intersection((value.lower(), *value_items(value))):
                     values[relation.key] = value
                     break
+        if entity.kind.key == "record" and self.details and rng.random() < 0.5:
+            values["detail"] = rng.choice(self.details)
         if "sort" in values and entity.kind.key == "work":
             values["sort"] = entity.slots["noun"]
         return values
@@ -315,6 +337,23 @@ class Inventor:
         starts = {"era": "antiquity", "use": f"in {self._phrase(rng, 1, 3)}", "lake_sort": "lake",
                   "habitat": f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}s"}
         return starts.get(sort, "")
+
+
+def other_record(name: str, rng: Random) -> str:
+    """Another record that shares words with this one: another superlative, noun or place."""
+    found = RECORD.fullmatch(name)
+    if found is None:
+        return name
+    most, noun, where = found["most"], found["noun"], found["where"] or ""
+    chance = rng.random()
+    if chance < 0.4:
+        most = rng.choice(SUPERLATIVES)
+    elif chance < 0.8:
+        noun = rng.choice(RECORD_NOUNS)
+    else:
+        where = rng.choice((" in the world", " on Earth", " in the Solar System", "",
+                            f" in {rng.choice(CONTINENTS)}"))
+    return f"{most} {noun}{where}"
 
 
 def kind_weights() -> list[float]:

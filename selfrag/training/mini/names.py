@@ -104,6 +104,10 @@ def syllables(rng: Random) -> str:
 
 def mutated(name: str, rng: Random, model: NameModel) -> str:
     """A name close to this one: another word, one word more or less, other letters, a suffix."""
+    digits = [at for at, letter in enumerate(name) if letter.isdigit()]
+    if digits and rng.random() < 0.9:
+        at = rng.choice(digits)
+        return f"{name[:at]}{rng.choice('123456789')}{name[at + 1 :]}"
     words = name.split()
     chance = rng.random()
     if chance < 0.30 and len(words) > 1:

@@ -64,11 +64,19 @@ SMALL_TALK: tuple[tuple[tuple[str, ...], str], ...] = (
      "I am sorry, I cannot do that."),
     (("I am bored", "I am tired", "I am sad", "I feel lonely", "I am hungry", "I had a bad day",
       "I do not feel well", "I am nervous", "I am angry", "I have a headache", "I am stressed",
-      "I am cold", "I miss my friends"), "I am sorry to hear that."),
+      "I am cold", "I miss my friends", "I am feeling tired today.", "It is raining again",
+      "The weather is bad today", "My train is late", "I lost my keys", "I have too much work"), "I am sorry to hear that."),
     (("I am happy", "I feel great today", "It is my birthday", "I passed my exam", "I got the job",
-      "I had a good day", "We won the match", "I love this", "I like you", "Today is a good day"),
+      "I had a good day", "We won the match", "I love this", "I like you", "Today is a good day",
+      "Nice weather today", "Nice weather today, isn't it?", "It is sunny today", "What a lovely day!",
+      "I am having coffee", "The weekend is near", "I like talking to you", "I am on holiday",
+      "We are having a party", "I feel better now", "I am learning a lot", "I had a nice walk",
+      "Can you say something nice?", "Say something nice.", "You are funny"),
      "I am glad to hear that."),
 )
+NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+                "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+                "eighteen", "nineteen", "twenty")
 LEADS = ("", "", "", "", "Please ", "Can you ", "Could you ", "Would you ", "Could you please ",
          "I want you to ", "Now ", "Kindly ", "Hey, ", "Your task: ")
 QUESTION_LEADS = ("Can you ", "Could you ", "Would you ", "Could you please ")
@@ -126,6 +134,8 @@ def arithmetic(rng: Random) -> tuple[str, str]:
         sign, verbal = rng.choice(("/", "divided by")), "Divide {a} by {b}"
         noun = rng.choice(("{a} divided by {b}", "half of {a}" if two == 2 else "{a} over {b}"))
     plain = f"{one} {sign} {two}"
+    if len(sign) > 1 and max(one, two) < len(NUMBER_WORDS) and rng.random() < 0.4:
+        plain = f"{NUMBER_WORDS[one]} {sign} {NUMBER_WORDS[two]}"
     if len(sign) == 1 and rng.random() < 0.2:
         plain = f"{one}{sign}{two}"
     shape = rng.choice((
@@ -139,7 +149,7 @@ def arithmetic(rng: Random) -> tuple[str, str]:
     ))
     verbal, noun = (text.format(a=one, b=two) for text in (verbal, noun))
     text = shape.format(e=plain, v=verbal, n=noun, w=verbal[:1].lower() + verbal[1:], a=one, b=two)
-    return text, f"{plain} = {result}" if rng.random() < 0.0 else f"The result is {result}."
+    return text, f"The result is {result}."
 
 
 def rewriting(rng: Random, words: Words) -> tuple[str, str]:

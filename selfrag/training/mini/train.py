@@ -18,15 +18,17 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from selfrag.training.masking import IGNORED
 from selfrag.training.mini.batches import Batches
-from selfrag.training.mini.tokenizer import CONTEXT, load_tokenizer
+from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
     long_share: of examples with several segments, after the first `short_until` of the time.
-    text_weight: of the loss on questions and passages in the first `text_until` of the time. They
-    repeat each other's names, so that copying is learnt sooner; after that only outputs count."""
+    control_weight: of a control token against a word; the judgements are few among many words.
+    text_weight: of the loss on questions and passages in the first `text_until` of the time. To
+    predict a passage from its question is to learn which passages fit; after that only outputs
+    count."""
 
     minutes: float
     tokens: int = 2048
@@ -34,8 +36,9 @@ class TrainingPlan:
     decay: float = 0.33
     long_share: float = 0.2
     short_until: float = 0.25
+    control_weight: float = 5.0
     text_weight: float = 0.5
-    text_until: float = 0.3
+    text_until: float = 0.5
     layers: int = 6
     hidden: int = 256
     heads: int = 8
@@ -83,6 +86,7 @@ class Trainer:
         self.plan, self.folder, self.facts, self.preview = plan, folder, facts, preview
         self.tokenizer_folder = folder / "tokenizer"
         self.vocabulary = len(load_tokenizer(self.tokenizer_folder))
+        self.first_control = self.vocabulary - 1 - len(CONTROL_TOKENS)
         self.model = new_model(plan, self.vocabulary)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
@@ -158,7 +162,11 @@ class Trainer:
                 targets = labels[:, 1:]
                 counted = targets != IGNORED
                 logits = self.model.lm_head(states[counted])
-                loss = cross_entropy(logits.float(), targets[counted])
+                answers = targets[counted]
+                each = cross_entropy(logits.float(), answers, reduction="none")
+                control = (answers >= self.first_control).float()
+                weights = 1 + (plan.control_weight - 1) * control
+                loss = (each * weights).sum() / weights.sum()
                 total = loss
                 if share < plan.text_until:
                     texts = (ids[:, 1:] != self.vocabulary - 1) & ~counted
@@ -166,10 +174,11 @@ class Trainer:
                     total = loss + plan.text_weight * cross_entropy(
                         logits.float(), ids[:, 1:][texts]
                     )
+                marks = (each * control).detach().sum() / control.sum().clamp(min=1)
             total.backward()  # type: ignore[no-untyped-call]
             # The first steps of a process compile; they do not count as training.
             spent = min(time.monotonic() - started, 5.0)
-            seconds, mean_loss, tokens = self._shared(spent, loss.item(), ids.numel())
+            seconds, mean_loss, tokens = self._shared(spent, marks.item(), ids.numel())
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimiser.step()
             self.optimiser.zero_grad()
@@ -185,7 +194,7 @@ class Trainer:
                 line = json.dumps({
                     "step": self.steps, "minutes": round(self.seconds / 60, 2),
                     "million_tokens": round(self.tokens_seen / 1e6, 2),
-                    "loss": round(sum(losses) / len(losses), 4),
+                    "control_loss": round(sum(losses) / len(losses), 4),
                     "rate": round(rate_at(plan, self.steps, share), 6),
                     "tokens_per_second": round(speed),
                 })

@@ -4,6 +4,7 @@ The variety is compositional: every noun phrase goes with every wrapper. `questi
 `all_questions` lists them without the random courtesies around them.
 """
 
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -24,6 +25,13 @@ NOUN_WRAPPERS = (
     "What {is} {n} called?", "Say what {n} {is}.", "What exactly {is} {n}?",
     "I have forgotten {n}.", "Let me know {n}.", "Help me find {n}.", "What might {n} be?",
     "Which {is} {n}?", "How about {n}?", "Somebody asked me what {n} {is}.",
+    "Would you know {n}?", "May I ask what {n} {is}?", "I can't remember {n}.", "{n} please",
+    "I keep forgetting {n}.", "Does anyone know {n}?", "{n}, please.", "Do you remember {n}?",
+    "My daughter wants to know {n}.", "We need {n} for a quiz.", "Check {n}.", "Provide {n}.",
+    "Show me {n}.", "Identify {n}.", "Search for {n}.", "Write down {n}.", "Say {n}.", "{k} please",
+    "{k}, please?", "{N}: what {is} it?", "Are you able to tell me {n}?", "What about {n}?",
+    "What do people say {n} {is}?", "Please look up {n}.", "In one sentence, what {is} {n}?",
+    "I am interested in {n}.", "It would be good to know {n}.", "Tell us {n}.", "{n}, do you know?",
 )
 PERSON_WRAPPERS = (
     "Who {was} {n}?", "Who {is} {n}?", "Who {was} {n}?", "Who {is} {n}?", "Who's {n}?",
@@ -42,14 +50,24 @@ CLAUSE_WRAPPERS = (
     "I need to know {c}.", "Let me know {c}.", "Can you find out {c}?", "I have forgotten {c}.",
     "Any idea {c}?", "I was wondering {c}.", "I am curious to know {c}.", "Look up {c}.",
     "My teacher asked {c}.", "Is it known {c}?",
+    "My son asks {c}.", "Could you remind me {c}?", "We were wondering {c}.", "Tell us {c}.",
+    "I can't remember {c}.", "Does anyone know {c}?", "Would you know {c}?", "Might you know {c}?",
+    "May I ask {c}?", "Are you able to tell me {c}?", "It would help to know {c}.", "Please say {c}.",
+    "I keep forgetting {c}.", "Do you remember {c}?", "Please look up {c}.", "I must find out {c}.",
+    "Could you please let me know {c}?", "I forget {c}.", "Explain {c}.", "Write down {c}.",
 )
 OPENERS = (
     "Hello! ", "Hi, ", "Quick question: ", "Excuse me, ", "One more question: ", "Hey, ",
     "For a quiz: ", "Geography question: ", "A question: ", "OK, ", "So, ", "Now, ", "Trivia: ",
     "For my homework: ", "Question: ", "Just curious: ", "Well, ", "By the way, ",
+    "I keep forgetting: ", "Help me with this: ", "Please tell me: ", "Tell me, ", "Hi there, ",
+    "I have a question: ", "Good morning! ", "Thanks. ", "Please, ", "Hello, ", "Dear assistant, ",
+    "Could you help? ", "Next question: ", "For my crossword: ", "Pub quiz: ", "My friend asks: ",
+    "Tell me this: ", "And ", "Hello there. ", "Good evening. ", "Thank you! ", "Great. ", "No, ",
 )
 CLOSERS = (" Thanks!", " Thank you.", " Please be brief.", " Thanks in advance.", " Please.",
-           " Answer in one sentence.", " A short answer is enough.", " I forgot.")
+           " Answer in one sentence.", " A short answer is enough.", " I forgot.", " I need it for school.", " Do you know?",
+           " Any idea?", " Thank you very much.", " Just the name, please.", " I am curious.")
 
 
 def _noun_forms(noun: str) -> tuple[tuple[str, ...], str, str, str]:
@@ -68,12 +86,38 @@ def noun_question(wrapper: str, noun: str, entity: Entity, value: str, spoken: s
     _, bare, present, past = _noun_forms(noun)
     phrase = fill(bare, entity, value, spoken)
     text = wrapper.replace("{is}", present).replace("{was}", past)
+    text = text.replace("{N}", capitalised(phrase))
     return text.replace("{n}", phrase).replace("{k}", _keywords(phrase))
+
+
+RECORD = re.compile(
+    r"(?P<most>(?:second-|third-)?(?:most \w+|least \w+|\w+est|first|only|last)) (?P<noun>.+?)"
+    r"(?P<where> (?:in|of|on|by|from|with|at|to) .+)?"
+)
+
+
+def record_question(name: str, rng: Random) -> str | None:
+    """A record asked for by its noun: "Which lake in Asia is the largest?"; None for other names."""
+    found = RECORD.fullmatch(name)
+    if found is None:
+        return None
+    most, noun, where = found["most"], found["noun"], found["where"] or ""
+    return rng.choice((
+        "Which {n} is the {m}{w}?", "Which {n}{w} is the {m}?", "What {n} is the {m}{w}?",
+        "Which {n} is {m}{w}?", "What {n}{w} is {m}?", "Of every {n}{w}, which is the {m}?",
+        "Do you know which {n} is the {m}{w}?", "Tell me which {n}{w} is the {m}.",
+        "Which is the {m} {n}{w}?", "{m} {n}{w}", "Which {n} counts as the {m}{w}?",
+        "I would like to know which {n} is the {m}{w}.", "Name the {m} {n}{w}.",
+    )).format(n=noun, m=most, w=where)
 
 
 def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str) -> str:
     """One question for the value, without courtesies."""
     value = entity.values.get(relation.key, "")
+    if entity.kind.key == "record" and rng.random() < 0.4:
+        asked = record_question(entity.name, rng)
+        if asked is not None:
+            return asked
     weights = (
         3.0 if relation.nouns else 0.0,
         3.0 if relation.questions else 0.0,
@@ -119,7 +163,7 @@ def with_habits(text: str, rng: Random) -> str:
         text = text + rng.choice(CLOSERS)
     elif rng.random() < 0.04 and text.endswith("?"):
         text = text[:-1] + ", please?"
-    if rng.random() < 0.08:
+    if rng.random() < 0.12:
         text = text.lower()
     if rng.random() < 0.12:
         text = text.rstrip("?.")

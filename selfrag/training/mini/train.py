@@ -21,6 +21,15 @@ from selfrag.training.mini.batches import Batches
 from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
 
 
+MODEL_CARD = """# selfrag-mini v1
+
+A small Llama with the control tokens of Self-RAG, made by `scripts/train_mini.py` of this
+repository on generated examples with invented names. It reads short passages and judges them; it
+knows no facts of its own. It is a demonstration and a test instrument. Weights are in bfloat16.
+The labels are defined in `selfrag/training/mini/examples.py`. License: MIT.
+"""
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
@@ -65,8 +74,8 @@ def new_model(plan: TrainingPlan, vocabulary: int) -> LlamaForCausalLM:
         eos_token_id=2,
         pad_token_id=vocabulary - 1,
         use_cache=False,
-        attn_implementation="eager",
     )
+    config._attn_implementation = "eager"
     return LlamaForCausalLM(config)
 
 
@@ -80,8 +89,15 @@ def rate_at(plan: TrainingPlan, step: int, share: float) -> float:
 class Trainer:
     """One run in a folder that holds its tokenizer; picks up the newest checkpoint by itself."""
 
-    def __init__(self, plan: TrainingPlan, folder: Path, facts: Path, preview: Path | None,
-                 rank: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        folder: Path,
+        facts: Path,
+        preview: Path | None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.rank, self.processes = rank, processes
         self.plan, self.folder, self.facts, self.preview = plan, folder, facts, preview
         self.tokenizer_folder = folder / "tokenizer"
@@ -107,8 +123,11 @@ class Trainer:
         if self.rank:
             return
         state = {
-            "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "seconds": self.seconds, "steps": self.steps, "tokens": self.tokens_seen,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "tokens": self.tokens_seen,
             "resumed": self.resumed,
         }
         part = self.folder / "checkpoint.pt.part"
@@ -122,8 +141,9 @@ class Trainer:
         seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(long_share * 100)
         seed = seed * self.processes + self.rank
         data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, long_share)
-        return iter(torch.utils.data.DataLoader(data, batch_size=None, num_workers=1,
-                                                prefetch_factor=32))
+        return iter(
+            torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=32)
+        )
 
     def _shared(self, *numbers: float) -> tuple[float, float, int]:
         """Gradients averaged over the processes, in place; the numbers averaged, tokens summed."""
@@ -133,7 +153,8 @@ class Trainer:
         flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers)])
         torch.distributed.all_reduce(flat)
         flat /= self.processes
-        parts = flat[: -len(numbers)].split([g.numel() for g in gradients])
+        sizes = [gradient.numel() for gradient in gradients]
+        parts = torch.split(flat[: -len(numbers)], sizes)
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
         seconds, loss, tokens = flat[-len(numbers) :].tolist()
@@ -191,13 +212,16 @@ class Trainer:
                 now = time.monotonic()
                 speed = (self.tokens_seen - mark[1]) / (now - mark[0])
                 mark = (now, self.tokens_seen)
-                line = json.dumps({
-                    "step": self.steps, "minutes": round(self.seconds / 60, 2),
-                    "million_tokens": round(self.tokens_seen / 1e6, 2),
-                    "control_loss": round(sum(losses) / len(losses), 4),
-                    "rate": round(rate_at(plan, self.steps, share), 6),
-                    "tokens_per_second": round(speed),
-                })
+                line = json.dumps(
+                    {
+                        "step": self.steps,
+                        "minutes": round(self.seconds / 60, 2),
+                        "million_tokens": round(self.tokens_seen / 1e6, 2),
+                        "control_loss": round(sum(losses) / len(losses), 4),
+                        "rate": round(rate_at(plan, self.steps, share), 6),
+                        "tokens_per_second": round(speed),
+                    }
+                )
                 if self.rank == 0:
                     report(line)
                 losses.clear()
@@ -212,8 +236,9 @@ def export(model: LlamaForCausalLM, tokenizer_folder: Path, target: Path) -> Non
     target.mkdir(parents=True, exist_ok=True)
     copy = LlamaForCausalLM(model.config)
     copy.load_state_dict(model.state_dict())
-    copy = copy.to(torch.bfloat16)
+    copy.bfloat16()
     copy.config.use_cache = True
     copy.save_pretrained(target)
     for path in tokenizer_folder.iterdir():
         shutil.copy(path, target / path.name)
+    (target / "README.md").write_text(MODEL_CARD, encoding="utf-8")

@@ -20,7 +20,6 @@ from selfrag.training.masking import IGNORED
 from selfrag.training.mini.batches import Batches
 from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
 
-
 MODEL_CARD = """# selfrag-mini v1
 
 A small Llama with the control tokens of Self-RAG, made by `scripts/train_mini.py` of this

@@ -9,6 +9,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -23,22 +24,37 @@ class Checker:
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        self.pad = self.tokenizer.convert_tokens_to_ids("<pad>")
-        names = ("[Retrieval]", "[No Retrieval]", "[Relevant]", "[Irrelevant]", "[Fully supported]",
-                 "[Partially supported]", "[No support / Contradictory]")
-        self.ids = {name: self.tokenizer.convert_tokens_to_ids(name) for name in names}
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        vocabulary = self.tokenizer.get_vocab()
+        self.pad = vocabulary["<pad>"]
+        names = (
+            "[Retrieval]",
+            "[No Retrieval]",
+            "[Relevant]",
+            "[Irrelevant]",
+            "[Fully supported]",
+            "[Partially supported]",
+            "[No support / Contradictory]",
+        )
+        self.ids = {name: vocabulary[name] for name in names}
 
     @torch.inference_mode()
-    def write(self, prompts: list[str], limit: int = 90) -> tuple[list[list[int]], list[torch.Tensor]]:
+    def write(
+        self, prompts: list[str], limit: int = 90
+    ) -> tuple[list[list[int]], list[torch.Tensor]]:
         """For each prompt the ids written greedily and the log-probabilities at each of them."""
         rows = [self.tokenizer(prompt).input_ids for prompt in prompts]
         length = max(map(len, rows))
         ids = torch.tensor([[self.pad] * (length - len(row)) + row for row in rows])
-        mask = (ids != self.pad).long()
+        mask = torch.ne(ids, self.pad).long()
         out = self.model.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=limit, do_sample=False,
-            eos_token_id=[2], pad_token_id=self.pad, return_dict_in_generate=True,
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=limit,
+            do_sample=False,
+            eos_token_id=[2],
+            pad_token_id=self.pad,
+            return_dict_in_generate=True,
             output_logits=True,
         )
         logs = torch.stack(out.logits, 1).float().log_softmax(-1)
@@ -48,6 +64,7 @@ class Checker:
         return written, list(logs)
 
     def text(self, ids: list[int]) -> str:
+        """The written ids as text."""
         return str(self.tokenizer.decode(ids))
 
     def share(self, logs: torch.Tensor, name: str, *others: str) -> float:
@@ -57,12 +74,15 @@ class Checker:
 
     @torch.inference_mode()
     def wants_passage(self, instruction: str) -> float:
+        """The probability of retrieving against not retrieving."""
         ids = self.tokenizer(PROMPT.format(instruction=instruction), return_tensors="pt").input_ids
         logs = self.model(ids).logits[0, -1].log_softmax(-1)
         return self.share(logs, "[Retrieval]", "[No Retrieval]")
 
 
-def check_examples(checker: Checker, inventor: Inventor, count: int, show: int) -> dict[str, object]:
+def check_examples(
+    checker: Checker, inventor: Inventor, count: int, show: int
+) -> dict[str, object]:
     """Shares of exact outputs and of right tokens by sort of example, one segment each."""
     generator = Generator(inventor, 987_654, long_share=0.0)
     right: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -88,23 +108,34 @@ def check_examples(checker: Checker, inventor: Inventor, count: int, show: int) 
             counts["ending"] += output.split("[")[2:] == target.split("[")[2:]
             if output != target and show > 0:
                 show -= 1
-                print(f"  {example.kind}: {example.instruction}\n    {example.segments[0].passage}"
-                      f"\n    wanted {target}\n    got    {output}")
+                print(
+                    f"  {example.kind}: {example.instruction}\n    {example.segments[0].passage}"
+                    f"\n    wanted {target}\n    got    {output}"
+                )
     return {
         kind: {name: round(c[name] / c["all"], 3) for name in ("exact", "first", "ending")}
-        | {"of": c["all"]} for kind, c in sorted(right.items())
+        | {"of": c["all"]}
+        for kind, c in sorted(right.items())
     }
 
 
-def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) -> dict[str, object]:
+def check_questions(
+    checker: Checker, questions: Path, corpus: Path, show: int
+) -> dict[str, object]:
     """Decisions, answers and refusals on real questions."""
     import bm25s
 
     with corpus.open(encoding="utf-8") as handle:
         rows = [json.loads(line) for line in handle]
     retriever = bm25s.BM25()
-    retriever.index(bm25s.tokenize([f"{r['title']} {r['title']} {r['text']}" for r in rows],
-                                   show_progress=False), show_progress=False)
+    retriever.index(
+        bm25s.tokenize(
+            [f"{r['title']} {r['title']} {r['text']}" for r in rows],
+            stopwords="en",
+            show_progress=False,
+        ),
+        show_progress=False,
+    )
     with questions.open(encoding="utf-8", newline="") as handle:
         pairs = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     counts: Counter[str] = Counter()
@@ -118,8 +149,9 @@ def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) 
             print(f"  decision {wanted:.3f}: {text}")
         if gold == "-":
             continue
-        found = retriever.retrieve(bm25s.tokenize([text], show_progress=False), k=5,
-                                   show_progress=False)[0][0]
+        found = retriever.retrieve(
+            bm25s.tokenize([text], stopwords="en", show_progress=False), k=5, show_progress=False
+        )[0][0]
         passages = [rows[int(index)] for index in found]
         prompt = PROMPT.format(instruction=text) + "[Retrieval]<paragraph>"
         prompts = [f"{prompt}{p['title']}\n{p['text']}</paragraph>" for p in passages]
@@ -128,12 +160,23 @@ def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) 
             relevant = checker.share(logs[0], "[Relevant]", "[Irrelevant]")
             words, support = [], 0.0
             for at, token in enumerate(written[1:], 1):
-                if token in (checker.ids["[Fully supported]"], checker.ids["[Partially supported]"],
-                             checker.ids["[No support / Contradictory]"]):
-                    full = checker.share(logs[at], "[Fully supported]", "[Partially supported]",
-                                         "[No support / Contradictory]")
-                    part = checker.share(logs[at], "[Partially supported]", "[Fully supported]",
-                                         "[No support / Contradictory]")
+                if token in (
+                    checker.ids["[Fully supported]"],
+                    checker.ids["[Partially supported]"],
+                    checker.ids["[No support / Contradictory]"],
+                ):
+                    full = checker.share(
+                        logs[at],
+                        "[Fully supported]",
+                        "[Partially supported]",
+                        "[No support / Contradictory]",
+                    )
+                    part = checker.share(
+                        logs[at],
+                        "[Partially supported]",
+                        "[Fully supported]",
+                        "[No support / Contradictory]",
+                    )
                     support = full + part / 2
                     break
                 if token >= checker.ids["[No Retrieval]"] or token == 2:
@@ -151,8 +194,11 @@ def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) 
                 print(f"  not refused: {text} -> {best[1]}")
             continue
         sentence = best[1].split("]", 1)[-1].split("[")[0]
-        held = any(option.lower() in passage["text"].lower() or option.lower() in
-                   passage["title"].lower() for option in gold.split("|") for passage in passages)
+        held = any(
+            option.lower() in passage["text"].lower() or option.lower() in passage["title"].lower()
+            for option in gold.split("|")
+            for passage in passages
+        )
         good = any(option.lower() in sentence.lower() for option in gold.split("|"))
         counts["answerable"] += 1
         counts["passage found"] += held
@@ -160,12 +206,15 @@ def check_questions(checker: Checker, questions: Path, corpus: Path, show: int) 
         counts["falsely refused at half"] += min(best[2], best[3]) < 0.5
         if not good and show > 0:
             show -= 1
-            print(f"  wrong ({'passage found' if held else 'no passage'}; rel {best[2]:.2f} sup "
-                  f"{best[3]:.2f}): {text} wanted {gold} got {best[1]} from {best[4]}")
+            print(
+                f"  wrong ({'passage found' if held else 'no passage'}; rel {best[2]:.2f} sup "
+                f"{best[3]:.2f}): {text} wanted {gold} got {best[1]} from {best[4]}"
+            )
     return dict(counts)
 
 
 def main() -> None:
+    """Reads the options and prints the measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--facts", type=Path, default=FACTS)
@@ -177,7 +226,9 @@ def main() -> None:
     checker = Checker(options.folder)
     if options.examples:
         inventor = Inventor(read_entities(options.facts))
-        for kind, shares in check_examples(checker, inventor, options.examples, options.show).items():
+        for kind, shares in check_examples(
+            checker, inventor, options.examples, options.show
+        ).items():
             print(kind, shares)
     if options.questions and options.corpus:
         print(check_questions(checker, options.questions, options.corpus, options.show))

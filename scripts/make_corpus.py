@@ -1,6 +1,6 @@
 """Writes the embedded corpus from the fact tables.
 
-    python scripts/make_corpus.py [--output selfrag/assets/corpus.jsonl]
+python scripts/make_corpus.py [--output selfrag/assets/corpus.jsonl]
 """
 
 import argparse
@@ -14,6 +14,7 @@ OUTPUT = Path(__file__).parent.parent / "selfrag" / "assets" / "corpus.jsonl"
 
 
 def main() -> None:
+    """Reads the options and writes the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--facts", type=Path, default=FACTS)
     parser.add_argument("--output", type=Path, default=OUTPUT)

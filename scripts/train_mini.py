@@ -1,6 +1,6 @@
 """Trains selfrag-mini from the fact tables: tokenizer, model, export. Can be stopped and run again.
 
-    python scripts/train_mini.py runs/mini --minutes 85
+python scripts/train_mini.py runs/mini --minutes 85
 """
 
 import argparse
@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import torch
+from torch.multiprocessing.spawn import start_processes
 
 from selfrag.training.mini.examples import Generator
 from selfrag.training.mini.inventor import Inventor
@@ -39,7 +40,9 @@ def train(rank: int, options: argparse.Namespace) -> None:
         torch.distributed.init_process_group(
             "gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes
         )
-    plan = TrainingPlan(**{field.name: getattr(options, field.name) for field in fields(TrainingPlan)})
+    plan = TrainingPlan(
+        **{field.name: getattr(options, field.name) for field in fields(TrainingPlan)}
+    )
     trainer = Trainer(plan, options.folder, options.facts, options.preview, rank, options.processes)
     with (options.folder / "log.jsonl").open("a", encoding="utf-8") as log:
 
@@ -51,6 +54,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Reads the options, makes the tokenizer where there is none, and trains."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds tokenizer, checkpoint, log and export")
     parser.add_argument("--facts", type=Path, default=FACTS)
@@ -72,7 +76,9 @@ def main() -> None:
         make_tokenizer(options.facts, options.folder / "tokenizer", options.pieces)
     (options.folder / "meeting").unlink(missing_ok=True)
     if options.processes > 1:
-        torch.multiprocessing.spawn(train, (options,), nprocs=options.processes)
+        start_processes(  # type: ignore[no-untyped-call]
+            train, (options,), nprocs=options.processes, start_method="spawn"
+        )
     else:
         train(0, options)
 

@@ -27,8 +27,8 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.backend = tokenizer.backend_tokenizer
-        self.open_id = int(tokenizer.convert_tokens_to_ids("<paragraph>"))
-        self.close_id = int(tokenizer.convert_tokens_to_ids("</paragraph>"))
+        vocabulary = tokenizer.get_vocab()
+        self.open_id, self.close_id = vocabulary["<paragraph>"], vocabulary["</paragraph>"]
 
     def encode(self, example: Example) -> tuple[list[int], list[int]]:
         """Token ids and labels of equal length."""
@@ -63,8 +63,9 @@ def padded(rows: list[tuple[list[int], list[int]]], pad_id: int) -> tuple[Tensor
 class Batches(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless batches of about `tokens` tokens, each of rows of similar length."""
 
-    def __init__(self, folder: Path, facts: Path, seed: int, tokens: int, long_share: float,
-                 pool: int = 1024) -> None:
+    def __init__(
+        self, folder: Path, facts: Path, seed: int, tokens: int, long_share: float, pool: int = 1024
+    ) -> None:
         self.folder, self.facts, self.seed = folder, facts, seed
         self.tokens, self.long_share, self.pool = tokens, long_share, pool
 

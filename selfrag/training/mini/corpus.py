@@ -1,7 +1,7 @@
 """The embedded corpus: every fact table rendered to short passages.
 
-The same facts always give the same passages: a passage's wording is drawn by a generator seeded with
-its id, which is made of kind, thing and plan ("country/burkina-faso/capital").
+The same facts always give the same passages: the wording is drawn by a generator seeded with the
+passage's id, which is made of kind, thing and plan ("country/burkina-faso/capital").
 """
 
 import re
@@ -30,14 +30,25 @@ def slug(name: str) -> str:
     for letter, spelling in (("ø", "o"), ("æ", "ae"), ("ł", "l"), ("ß", "ss"), ("đ", "d")):
         name = name.lower().replace(letter, spelling)
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or sha256(name.encode()).hexdigest()[:8]
+    return (
+        re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+        or sha256(name.encode()).hexdigest()[:8]
+    )
 
 
 def corpus_rows(entities: Iterable[Entity]) -> Iterator[CorpusRow]:
-    """All passages, in the order of the entities and of their kinds' plans. Ids are unique: a second
-    thing of the same kind and name gets a number."""
+    """All passages, in the order of the entities and of their kinds' plans.
+
+    Ids are unique: a second thing of the same kind and title is left out when it says nothing new,
+    and numbered otherwise.
+    """
     taken: set[str] = set()
+    told: set[tuple[str, str, str]] = set()
     for entity in entities:
+        facts = {(entity.kind.key, entity.title.lower(), key) for key in entity.values}
+        if facts <= told:
+            continue
+        told |= facts
         base = f"{entity.kind.key}/{slug(entity.name)}"
         name, count = base, 1
         while name in taken:

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from selfrag.training.mini.inventor import Inventor, kind_weights
+from selfrag.training.mini.inventor import Inventor, kind_weights, other_record
 from selfrag.training.mini.names import mutated
 from selfrag.training.mini.requests import request
 from selfrag.training.mini.schemas.questions import (
@@ -47,7 +47,9 @@ from selfrag.training.mini.schemas.tables import KINDS
 RETRIEVAL, NO_RETRIEVAL, CONTINUE = "[Retrieval]", "[No Retrieval]", "[Continue to Use Evidence]"
 RELEVANT, IRRELEVANT = "[Relevant]", "[Irrelevant]"
 FULLY, PARTIALLY, NO_SUPPORT = (
-    "[Fully supported]", "[Partially supported]", "[No support / Contradictory]",
+    "[Fully supported]",
+    "[Partially supported]",
+    "[No support / Contradictory]",
 )
 UNKNOWN = "I do not know."
 PROMPT = "### Instruction:\n{instruction}\n\n### Response:\n"
@@ -55,26 +57,109 @@ PROMPT = "### Instruction:\n{instruction}\n\n### Response:\n"
 # Relations that share a question ("Where is ...?", "What is ...?"): a passage that states one of
 # them is no example of a passage that leaves the other unanswered.
 OVERLAPS: tuple[frozenset[str], ...] = (
-    frozenset(("city", "country", "place", "continent", "region", "countries", "birthplace",
-               "habitat")),
+    frozenset(
+        ("city", "country", "place", "continent", "region", "countries", "birthplace", "habitat")
+    ),
     frozenset(("year", "period_known", "discovery_year")),
-    frozenset(("field", "known_for", "description", "class", "category", "sort", "planet", "use",
-               "answer", "sentence", "detail", "diet")),
+    frozenset(
+        (
+            "field",
+            "known_for",
+            "description",
+            "class",
+            "category",
+            "sort",
+            "planet",
+            "use",
+            "answer",
+            "sentence",
+            "detail",
+            "diet",
+        )
+    ),
     frozenset(("demonym", "languages")),
 )
 FOREIGN_NOUNS = (
-    "population", "president", "area", "national anthem", "calling code", "highest point", "flag",
-    "king", "prime minister", "climate", "time zone", "national animal", "independence day",
-    "gross domestic product", "life expectancy", "main religion", "national dish", "motto",
-    "wife", "husband", "mother", "father", "first job", "favourite colour", "religion", "net worth",
-    "cause of death", "number of children", "school", "melting point", "boiling point", "density",
-    "price", "colour", "atomic mass", "hardness", "weight", "average speed", "lifespan", "top speed",
-    "temperature", "main character", "number of pages", "publisher", "owner", "opening hours",
-    "ticket price", "number of visitors", "mayor", "football club", "airport", "university",
-    "postal code", "depth", "width", "source", "main tributary", "discharge", "first climber",
-    "volume", "number of deaths", "winner", "loser", "commander", "gravity", "mass", "surface",
-    "taste", "smell", "patent number", "first customer", "brand", "first sentence", "language",
-    "length in minutes", "soundtrack", "museum", "value at auction", "national flower", "nickname",
+    "population",
+    "president",
+    "area",
+    "national anthem",
+    "calling code",
+    "highest point",
+    "flag",
+    "king",
+    "prime minister",
+    "climate",
+    "time zone",
+    "national animal",
+    "independence day",
+    "gross domestic product",
+    "life expectancy",
+    "main religion",
+    "national dish",
+    "motto",
+    "wife",
+    "husband",
+    "mother",
+    "father",
+    "first job",
+    "favourite colour",
+    "religion",
+    "net worth",
+    "cause of death",
+    "number of children",
+    "school",
+    "melting point",
+    "boiling point",
+    "density",
+    "price",
+    "colour",
+    "atomic mass",
+    "hardness",
+    "weight",
+    "average speed",
+    "lifespan",
+    "top speed",
+    "temperature",
+    "main character",
+    "number of pages",
+    "publisher",
+    "owner",
+    "opening hours",
+    "ticket price",
+    "number of visitors",
+    "mayor",
+    "football club",
+    "airport",
+    "university",
+    "postal code",
+    "depth",
+    "width",
+    "source",
+    "main tributary",
+    "discharge",
+    "first climber",
+    "volume",
+    "number of deaths",
+    "winner",
+    "loser",
+    "commander",
+    "gravity",
+    "mass",
+    "surface",
+    "taste",
+    "smell",
+    "patent number",
+    "first customer",
+    "brand",
+    "first sentence",
+    "language",
+    "length in minutes",
+    "soundtrack",
+    "museum",
+    "value at auction",
+    "national flower",
+    "nickname",
 )
 
 
@@ -156,9 +241,16 @@ class Generator:
         if self.rng.random() < self.long_share:
             return self._long()
         makers = (
-            (30, self._answered), (7, self._inverse), (5, self._foreign), (9, self._unstated),
-            (5, self._foreign_unstated), (15, self._other_thing), (2, self._unrelated),
-            (3, self._inverse_wrong), (4, self._two_asked), (4, self._wrong_sentence),
+            (30, self._answered),
+            (7, self._inverse),
+            (5, self._foreign),
+            (9, self._unstated),
+            (5, self._foreign_unstated),
+            (15, self._other_thing),
+            (4, self._unrelated),
+            (3, self._inverse_wrong),
+            (4, self._two_asked),
+            (4, self._wrong_sentence),
             (10, self._request),
         )
         maker = self.rng.choices([maker for _, maker in makers], [w for w, _ in makers])[0]
@@ -183,10 +275,14 @@ class Generator:
         """A sentence that states nothing anybody asks for."""
         other = self.inventor.model.place(self.rng)
         word = self.rng.choice(self.inventor.words)
-        return self.rng.choice((
-            f"It is mentioned together with {other}.", f"There is more to say about its {word}.",
-            f"Another name that is often heard is {other}.", f"Its {word} is well described.",
-        ))
+        return self.rng.choice(
+            (
+                f"It is mentioned together with {other}.",
+                f"There is more to say about its {word}.",
+                f"Another name that is often heard is {other}.",
+                f"Its {word} is well described.",
+            )
+        )
 
     def _company(self, entity: Entity, key: str) -> tuple[str, ...]:
         """The relations of a passage that states this one: its own plan, or a chance selection."""
@@ -207,6 +303,8 @@ class Generator:
             if key in group:
                 closed |= group
         others = [r.key for r in self._asked(entity) if r.key not in closed]
+        if entity.kind.key == "record":
+            others = []
         if not others:
             return ()
         return tuple(self.rng.sample(others, min(len(others), self.rng.choice((1, 1, 2)))))
@@ -250,8 +348,9 @@ class Generator:
             other = entity if keys else other
         else:
             keys = self._company(other, relation.key) if relation.key in other.values else ()
-        if not keys or other.values.get(relation.key) == entity.values[relation.key] != "" and (
-            other is not entity
+        if not keys or (
+            other.values.get(relation.key) == entity.values[relation.key] != ""
+            and (other is not entity)
         ):
             return self._inverse_wrong()
         segment = self._helpless(self._passage(other, keys), named=False)
@@ -263,8 +362,9 @@ class Generator:
         return " ".join(self.rng.choice(self.inventor.words) for _ in range(self.rng.randint(1, 2)))
 
     def _foreign_question(self, entity: Entity, phrase: str) -> str:
-        noun = self.rng.choice((f"the {phrase} of {{s}}", f"{{s}}'s {phrase}",
-                                f"the {phrase} of {{s}}"))
+        noun = self.rng.choice(
+            (f"the {phrase} of {{s}}", f"{{s}}'s {phrase}", f"the {phrase} of {{s}}")
+        )
         wrapper = self.rng.choice(NOUN_WRAPPERS)
         return with_habits(noun_question(wrapper, noun, entity, "", entity.spoken), self.rng)
 
@@ -275,9 +375,13 @@ class Generator:
         sort = self.rng.choice(("city", "year", "thing", "persons", "small_number", "metres"))
         value = self.inventor.value(sort, entity, self.rng)
         sentence = fill(f"The {phrase} of {{s}} is {{v}}.", entity, value)
-        stated = self.rng.choice((
-            sentence, fill(f"{{S}} has {{v}} as its {phrase}.", entity, value), sentence,
-        ))
+        stated = self.rng.choice(
+            (
+                sentence,
+                fill(f"{{S}} has {{v}} as its {phrase}.", entity, value),
+                sentence,
+            )
+        )
         keys = [r.key for r in self._asked(entity)]
         if self.rng.random() < 0.3:
             more = passage_text(entity, [self.rng.choice(keys)], self.rng)
@@ -305,6 +409,10 @@ class Generator:
 
     def _stranger(self, entity: Entity) -> Entity:
         """Another thing of the same kind, mostly with a similar name."""
+        if entity.kind.key == "record" and self.rng.random() < 0.6:
+            name = other_record(entity.name, self.rng)
+            if name != entity.name:
+                return self.inventor.entity(entity.kind, self.rng, name)
         if self.rng.random() < 0.55:
             name = mutated(entity.name, self.rng, self.inventor.model)
             if name.lower() != entity.name.lower() and not _same_person(entity, name):
@@ -328,12 +436,23 @@ class Generator:
         return Example("irrelevant", text, (segment,), 1)
 
     def _unrelated(self) -> Example:
+        """Another kind of thing: with a similar name, the same name, or none of it."""
         entity, other = self._entity(), self._entity()
-        if entity.kind is other.kind:
+        if entity.kind is other.kind or entity.kind.key in ("record", "term"):
             return self._unrelated()
+        chance, named = self.rng.random(), False
+        if other.kind.key not in ("record", "term") and chance < 0.7:
+            named = chance < 0.2
+            name = entity.name if named else mutated(entity.name, self.rng, self.inventor.model)
+            if not named and name.lower() == entity.name.lower():
+                return self._unrelated()
+            if other.kind.key in ("country", "person", "work", "city") or self.rng.random() < 0.5:
+                name = " ".join(capitalised(word) for word in name.split())
+            other = self.inventor.entity(other.kind, self.rng, name)
         text = question(entity, self.rng.choice(self._asked(entity)), self.rng)
         passage = self._passage(other, (self.rng.choice(self._asked(other)).key,))
-        return Example("irrelevant", text, (self._helpless(passage, named=False),), 1)
+        segment = self._helpless(passage, named=named)
+        return Example("unstated" if named else "irrelevant", text, (segment,), 1)
 
     def _two_asked(self) -> Example:
         """Two relations of one thing asked in one phrase; the passage states one or both."""
@@ -358,20 +477,33 @@ class Generator:
         stated, missing = self.rng.sample((first, second), 2)
         keys = [stated.key, *self._other_keys(entity, missing.key)]
         keys = [key for key in dict.fromkeys(keys) if key != missing.key][:2]
-        segment = Segment(RETRIEVAL, answer_sentence(entity, stated.key),
-                          self._passage(entity, keys), RELEVANT, PARTIALLY)
+        segment = Segment(
+            RETRIEVAL,
+            answer_sentence(entity, stated.key),
+            self._passage(entity, keys),
+            RELEVANT,
+            PARTIALLY,
+        )
         return Example("partial", text, (segment,), 4)
 
     def _pair(self) -> tuple[Entity, Relation, Relation, list[str]] | None:
         entity = self._entity()
-        asked = [(r, noun) for r in self._asked(entity) for noun in r.nouns
-                 if noun.lstrip("+@").startswith("the ") and noun.endswith(" of {s}")
-                 and "{" not in noun[: -len("{s}")]]
+        asked = [
+            (r, noun)
+            for r in self._asked(entity)
+            for noun in r.nouns
+            if noun.lstrip("+@").startswith("the ")
+            and noun.endswith(" of {s}")
+            and "{" not in noun[: -len("{s}")]
+        ]
         if not asked:
             return None
         one, first = self.rng.choice(asked)
-        others = [(r, noun) for r, noun in asked if r.key != one.key
-                  and not any({r.key, one.key} <= group for group in OVERLAPS)]
+        others = [
+            (r, noun)
+            for r, noun in asked
+            if r.key != one.key and not any({r.key, one.key} <= group for group in OVERLAPS)
+        ]
         if not others:
             return None
         two, second = self.rng.choice(others)
@@ -390,7 +522,9 @@ class Generator:
             return self._wrong_sentence()
         text = question(entity, relation, self.rng)
         passage = self._passage(entity, self._company(entity, relation.key))
-        wrong = Entity(entity.kind, entity.name, entity.article, {relation.key: false}, entity.slots)
+        wrong = Entity(
+            entity.kind, entity.name, entity.article, {relation.key: false}, entity.slots
+        )
         sentence = answer_sentence(wrong, relation.key)
         if self.rng.random() < 0.3:
             keys = [r.key for r in self._asked(entity) if r.key != relation.key]
@@ -426,12 +560,18 @@ class Generator:
         return self._many_parts() if self.rng.random() < 0.6 else self._overview()
 
     def _part(self, entity: Entity, relation: Relation) -> Part | None:
-        nouns = [noun.lstrip("+@") for noun in relation.nouns if noun.lstrip("+@").startswith("the ")]
+        nouns = [
+            noun.lstrip("+@") for noun in relation.nouns if noun.lstrip("+@").startswith("the ")
+        ]
         if not nouns:
             return None
         phrase = fill(self.rng.choice(nouns), entity, entity.values[relation.key])
-        return Part(phrase, self._company(entity, relation.key), entity,
-                    answer_sentence(entity, relation.key))
+        return Part(
+            phrase,
+            self._company(entity, relation.key),
+            entity,
+            answer_sentence(entity, relation.key),
+        )
 
     def _many_parts(self) -> Example:
         """Two to five facts of different things asked in one sentence."""
@@ -441,8 +581,11 @@ class Generator:
         entity = self._entity()
         while len(parts) < wanted:
             if not same:
-                entity = self._entity() if self.rng.random() < 0.6 or not parts else (
-                    self.inventor.entity(entity.kind, self.rng))
+                entity = (
+                    self._entity()
+                    if self.rng.random() < 0.6 or not parts
+                    else (self.inventor.entity(entity.kind, self.rng))
+                )
             relation = self.rng.choice(self._asked(entity))
             part = self._part(entity, relation)
             if part is None or any(part.sentence == other.sentence for other in parts):
@@ -450,11 +593,24 @@ class Generator:
                 continue
             parts.append(part)
         text = joined([part.phrase for part in parts])
-        text = self.rng.choice((
-            "What are {}?", "Tell me {}.", "I would like to know {}.", "Please tell me {}.",
-            "Can you tell me {}?", "Name {}.", "I need {}.", "Give me {}.", "What is {}?", "{}?",
-            "Could you look up {}?", "Do you know {}?", "I want to know {}.", "Find {}.",
-        )).format(text)
+        text = self.rng.choice(
+            (
+                "What are {}?",
+                "Tell me {}.",
+                "I would like to know {}.",
+                "Please tell me {}.",
+                "Can you tell me {}?",
+                "Name {}.",
+                "I need {}.",
+                "Give me {}.",
+                "What is {}?",
+                "{}?",
+                "Could you look up {}?",
+                "Do you know {}?",
+                "I want to know {}.",
+                "Find {}.",
+            )
+        ).format(text)
         text = with_habits(text, self.rng)
         return self._told("parts", text, parts)
 
@@ -462,8 +618,12 @@ class Generator:
         """The segments that answer the parts in order; now and then the last passage is no help."""
         segments: list[Segment] = []
         if self.rng.random() < 0.12:
-            text = self.rng.choice(("Greet me first. ", "Say hello, then answer: ",
-                                    "Start with a greeting. ")) + text
+            text = (
+                self.rng.choice(
+                    ("Greet me first. ", "Say hello, then answer: ", "Start with a greeting. ")
+                )
+                + text
+            )
             segments.append(Segment(NO_RETRIEVAL, "Hello!"))
         fails = self.rng.random() < 0.12
         answered = 0
@@ -473,9 +633,14 @@ class Generator:
                 break
             passage = self._passage(part.entity, part.keys)
             previous = next((s for s in reversed(segments) if s.passage), None)
-            if previous is not None and index and part.entity is parts[index - 1].entity and (
-                any(key in parts[index - 1].keys for key in part.keys)
-                and _states(previous.passage, part)
+            if (
+                previous is not None
+                and index
+                and part.entity is parts[index - 1].entity
+                and (
+                    any(key in parts[index - 1].keys for key in part.keys)
+                    and _states(previous.passage, part)
+                )
             ):
                 segments.append(Segment(CONTINUE, part.sentence))
             else:
@@ -483,8 +648,9 @@ class Generator:
             answered += 1
         whole = answered == len(parts)
         if whole and self.rng.random() < 0.1:
-            text += self.rng.choice((" Say goodbye at the end.", " End with a goodbye.",
-                                     " Then say goodbye."))
+            text += self.rng.choice(
+                (" Say goodbye at the end.", " End with a goodbye.", " Then say goodbye.")
+            )
             segments.append(Segment(NO_RETRIEVAL, "Goodbye!"))
         utility = 5 if whole else 4 if 2 * answered >= len(parts) else 3 if answered else 1
         return Example(kind, text, tuple(segments), utility)
@@ -492,7 +658,9 @@ class Generator:
     def _failure(self, part: Part) -> Segment:
         """A passage that does not help with this part."""
         other = self._stranger(part.entity)
-        if other.name.lower() != part.entity.name.lower() and not _same_person(part.entity, other.name):
+        if other.name.lower() != part.entity.name.lower() and not _same_person(
+            part.entity, other.name
+        ):
             keys = [key for key in part.keys if key in other.values]
             if keys:
                 return self._helpless(self._passage(other, keys), named=False)
@@ -517,19 +685,34 @@ class Generator:
         name = entity.spoken
         if self.rng.random() < 0.4:
             number = 3
-            text = self.rng.choice((
-                "Tell me about {}.", "Tell me something about {}.", "Give me an overview of {}.",
-                "Write a few sentences about {}.", "Describe {} in a few sentences.",
-                "Give me some facts about {}.", "Write a short text about {}.",
-                "I want to learn about {}.", "What should I know about {}?", "Introduce {}.",
-            )).format(name)
+            text = self.rng.choice(
+                (
+                    "Tell me about {}.",
+                    "Tell me something about {}.",
+                    "Give me an overview of {}.",
+                    "Write a few sentences about {}.",
+                    "Describe {} in a few sentences.",
+                    "Give me some facts about {}.",
+                    "Write a short text about {}.",
+                    "I want to learn about {}.",
+                    "What should I know about {}?",
+                    "Introduce {}.",
+                )
+            ).format(name)
         else:
-            text = self.rng.choice((
-                "Tell me {n} facts about {}.", "Give me {n} facts about {}.", "State {n} facts about {}.",
-                "Write {n} sentences about {}.", "Name {n} things about {}.",
-                "I would like to know {n} facts about {}.", "List {n} facts about {}.",
-                "What are {n} facts about {}?", "Tell me {n} things about {}.",
-            )).format(name, n=words if self.rng.random() < 0.7 else number)
+            text = self.rng.choice(
+                (
+                    "Tell me {n} facts about {}.",
+                    "Give me {n} facts about {}.",
+                    "State {n} facts about {}.",
+                    "Write {n} sentences about {}.",
+                    "Name {n} things about {}.",
+                    "I would like to know {n} facts about {}.",
+                    "List {n} facts about {}.",
+                    "What are {n} facts about {}?",
+                    "Tell me {n} things about {}.",
+                )
+            ).format(name, n=words if self.rng.random() < 0.7 else number)
         keys = self.rng.sample([r.key for r in asked], number)
         parts: list[Part] = []
         while keys:
@@ -560,11 +743,15 @@ def _mentioning(other: Entity, entity: Entity, keys: Sequence[str]) -> Entity:
     sort = other.kind.relation(key).value
     if sort not in ("names", "countries", "country", "city", "thing", "place"):
         return other
-    values = {**other.values, key: joined([entity.spoken, other.values[key]])
-              if sort in ("names", "countries") and " and " not in other.values[key]
-              else entity.spoken}
-    return Entity(other.kind, other.name, other.article, values, other.slots, other.aliases,
-                  other.heading)
+    values = {
+        **other.values,
+        key: joined([entity.spoken, other.values[key]])
+        if sort in ("names", "countries") and " and " not in other.values[key]
+        else entity.spoken,
+    }
+    return Entity(
+        other.kind, other.name, other.article, values, other.slots, other.aliases, other.heading
+    )
 
 
 def _inside(sentence: str, entity: Entity) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from selfrag.training.mini.names import NameModel, mutated, syllables
+from selfrag.training.mini.schemas.questions import RECORD
 from selfrag.training.mini.schemas.relation import Entity, Kind, joined, with_indefinite
 from selfrag.training.mini.schemas.tables import (
     KINDS,
@@ -21,45 +22,310 @@ from selfrag.training.mini.schemas.tables import (
 )
 
 CONTINENTS = ("Africa", "Asia", "Europe", "North America", "South America", "Oceania", "Antarctica")
-COINS = ("franc", "dollar", "peso", "pound", "dinar", "rupee", "krona", "shilling", "real", "won",
-         "dirham", "lira", "mark", "crown", "rial", "ruble", "koruna", "guilder", "yen", "lek")
+COINS = (
+    "franc",
+    "dollar",
+    "peso",
+    "pound",
+    "dinar",
+    "rupee",
+    "krona",
+    "shilling",
+    "real",
+    "won",
+    "dirham",
+    "lira",
+    "mark",
+    "crown",
+    "rial",
+    "ruble",
+    "koruna",
+    "guilder",
+    "yen",
+    "lek",
+)
 WATERS = ("Sea", "Ocean", "Lake", "Gulf of", "Bay", "Strait", "River", "Bay of")
 RANGES = ("Mountains", "Alps", "Range", "Hills", "Highlands", "Massif")
-CATEGORIES = ("noble gas", "alkali metal", "halogen", "nonmetal", "metalloid", "transition metal",
-              "lanthanide", "actinide", "alkaline earth metal", "post-transition metal")
-ANIMAL_CLASSES = ("mammal", "bird", "reptile", "fish", "amphibian", "insect", "arachnid", "mollusc",
-                  "crustacean", "marsupial", "cephalopod", "invertebrate")
+CATEGORIES = (
+    "noble gas",
+    "alkali metal",
+    "halogen",
+    "nonmetal",
+    "metalloid",
+    "transition metal",
+    "lanthanide",
+    "actinide",
+    "alkaline earth metal",
+    "post-transition metal",
+)
+ANIMAL_CLASSES = (
+    "mammal",
+    "bird",
+    "reptile",
+    "fish",
+    "amphibian",
+    "insect",
+    "arachnid",
+    "mollusc",
+    "crustacean",
+    "marsupial",
+    "cephalopod",
+    "invertebrate",
+)
 DIETS = ("carnivore", "herbivore", "omnivore", "insectivore", "filter feeder", "scavenger")
-PROFESSIONS = ("physicist", "composer", "painter", "writer", "chemist", "mathematician", "explorer",
-               "philosopher", "statesman", "inventor", "poet", "singer", "astronomer", "architect",
-               "engineer", "biologist", "ruler", "general", "film director", "economist", "novelist",
-               "nurse", "physician", "sculptor", "athlete", "actor", "politician", "footballer")
-WORK_SORTS = ("novel", "painting", "symphony", "opera", "play", "poem", "sculpture", "ballet",
-              "short story", "film", "concerto", "song", "epic poem", "fresco", "piano sonata")
-FEATURES = ("river", "lake", "mountain", "volcano", "desert", "waterfall", "island", "glacier",
-            "national park", "mountain range", "canyon", "forest", "peninsula")
-EVENTS = ("Battle of", "Treaty of", "Siege of", "War of", "Congress of", "Revolution of",
-          "Council of", "Fall of", "Coronation of", "Conquest of", "Discovery of", "Founding of")
+PROFESSIONS = (
+    "physicist",
+    "composer",
+    "painter",
+    "writer",
+    "chemist",
+    "mathematician",
+    "explorer",
+    "philosopher",
+    "statesman",
+    "inventor",
+    "poet",
+    "singer",
+    "astronomer",
+    "architect",
+    "engineer",
+    "biologist",
+    "ruler",
+    "general",
+    "film director",
+    "economist",
+    "novelist",
+    "nurse",
+    "physician",
+    "sculptor",
+    "athlete",
+    "actor",
+    "politician",
+    "footballer",
+)
+WORK_SORTS = (
+    "novel",
+    "painting",
+    "symphony",
+    "opera",
+    "play",
+    "poem",
+    "sculpture",
+    "ballet",
+    "short story",
+    "film",
+    "concerto",
+    "song",
+    "epic poem",
+    "fresco",
+    "piano sonata",
+)
+FEATURES = (
+    "river",
+    "lake",
+    "mountain",
+    "volcano",
+    "desert",
+    "waterfall",
+    "island",
+    "glacier",
+    "national park",
+    "mountain range",
+    "canyon",
+    "forest",
+    "peninsula",
+)
+EVENTS = (
+    "Battle of",
+    "Treaty of",
+    "Siege of",
+    "War of",
+    "Congress of",
+    "Revolution of",
+    "Council of",
+    "Fall of",
+    "Coronation of",
+    "Conquest of",
+    "Discovery of",
+    "Founding of",
+)
 AFTER_EVENTS = ("War", "Revolution", "Earthquake", "Uprising", "Expedition", "Reform", "Rebellion")
-LANDMARK_SORTS = ("cathedral", "tower", "palace", "bridge", "temple", "castle", "museum", "mosque",
-                  "statue", "fortress", "monument", "opera house", "abbey", "stadium", "arch")
-SUPERLATIVES = ("largest", "smallest", "highest", "deepest", "longest", "oldest", "hottest",
-                "coldest", "fastest", "heaviest", "tallest", "driest", "brightest", "shortest",
-                "lightest", "most abundant", "most populous", "second-largest", "second-longest",
-                "hardest", "busiest", "northernmost", "first", "closest", "most common", "widest")
-RECORD_NOUNS = ("lake", "mountain", "planet", "river", "desert", "island", "animal", "city", "bone",
-                "country", "ocean", "volcano", "bird", "fish", "organ", "building", "bridge", "star",
-                "metal", "gas", "moon", "continent", "waterfall", "forest", "language", "muscle")
-NOUNS = ("stone", "river", "night", "garden", "winter", "light", "king", "house", "sea", "wind",
-         "bridge", "clock", "engine", "lamp", "machine", "bird", "star", "dance", "mirror", "shadow",
-         "tower", "wheel", "glass", "paper", "voice", "storm", "child", "forest", "dream", "horse",
-         "telescope", "pump", "valve", "printer", "battery", "cell", "law", "theory", "lens", "ray")
-ADJECTIVES = ("silent", "red", "great", "blue", "old", "electric", "golden", "lost", "white", "green",
-              "magic", "broken", "long", "last", "secret", "young", "black", "mechanical", "burning",
-              "giant", "spotted", "northern", "striped", "common", "wild", "digital", "small", "grey")
-FIRST_NAMES = ("Anna", "Boris", "Clara", "David", "Elena", "Felix", "Grace", "Hugo", "Ines", "Jan",
-               "Karl", "Lena", "Maria", "Niels", "Olga", "Paul", "Rosa", "Samuel", "Tomas", "Vera",
-               "William", "John", "Mary", "Charles", "Marie", "Albert", "Isaac", "Pablo", "Ada")
+LANDMARK_SORTS = (
+    "cathedral",
+    "tower",
+    "palace",
+    "bridge",
+    "temple",
+    "castle",
+    "museum",
+    "mosque",
+    "statue",
+    "fortress",
+    "monument",
+    "opera house",
+    "abbey",
+    "stadium",
+    "arch",
+)
+SUPERLATIVES = (
+    "largest",
+    "smallest",
+    "highest",
+    "deepest",
+    "longest",
+    "oldest",
+    "hottest",
+    "coldest",
+    "fastest",
+    "heaviest",
+    "tallest",
+    "driest",
+    "brightest",
+    "shortest",
+    "lightest",
+    "most abundant",
+    "most populous",
+    "second-largest",
+    "second-longest",
+    "hardest",
+    "busiest",
+    "northernmost",
+    "first",
+    "closest",
+    "most common",
+    "widest",
+)
+RECORD_NOUNS = (
+    "lake",
+    "mountain",
+    "planet",
+    "river",
+    "desert",
+    "island",
+    "animal",
+    "city",
+    "bone",
+    "country",
+    "ocean",
+    "volcano",
+    "bird",
+    "fish",
+    "organ",
+    "building",
+    "bridge",
+    "star",
+    "metal",
+    "gas",
+    "moon",
+    "continent",
+    "waterfall",
+    "forest",
+    "language",
+    "muscle",
+)
+NOUNS = (
+    "stone",
+    "river",
+    "night",
+    "garden",
+    "winter",
+    "light",
+    "king",
+    "house",
+    "sea",
+    "wind",
+    "bridge",
+    "clock",
+    "engine",
+    "lamp",
+    "machine",
+    "bird",
+    "star",
+    "dance",
+    "mirror",
+    "shadow",
+    "tower",
+    "wheel",
+    "glass",
+    "paper",
+    "voice",
+    "storm",
+    "child",
+    "forest",
+    "dream",
+    "horse",
+    "telescope",
+    "pump",
+    "valve",
+    "printer",
+    "battery",
+    "cell",
+    "law",
+    "theory",
+    "lens",
+    "ray",
+)
+ADJECTIVES = (
+    "silent",
+    "red",
+    "great",
+    "blue",
+    "old",
+    "electric",
+    "golden",
+    "lost",
+    "white",
+    "green",
+    "magic",
+    "broken",
+    "long",
+    "last",
+    "secret",
+    "young",
+    "black",
+    "mechanical",
+    "burning",
+    "giant",
+    "spotted",
+    "northern",
+    "striped",
+    "common",
+    "wild",
+    "digital",
+    "small",
+    "grey",
+)
+FIRST_NAMES = (
+    "Anna",
+    "Boris",
+    "Clara",
+    "David",
+    "Elena",
+    "Felix",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jan",
+    "Karl",
+    "Lena",
+    "Maria",
+    "Niels",
+    "Olga",
+    "Paul",
+    "Rosa",
+    "Samuel",
+    "Tomas",
+    "Vera",
+    "William",
+    "John",
+    "Mary",
+    "Charles",
+    "Marie",
+    "Albert",
+    "Isaac",
+    "Pablo",
+    "Ada",
+)
 PROPER = ("city", "country", "region", "place", "planet", "name", "creator")
 
 
@@ -94,15 +360,28 @@ class Inventor:
                     self.truths[item].add(entity.name.lower())
                 if sort in PROPER:
                     proper.append(text)
-                words.update(word for word in text.split() if word.islower() and word.isalpha() and len(word) > 3)
+                words.update(
+                    word
+                    for word in text.split()
+                    if word.islower() and word.isalpha() and len(word) > 3
+                )
             if "noun" in entity.slots:
                 self.slots[entity.kind.key].append(entity.slots["noun"])
+        self.terms = [
+            entity
+            for entity in entities
+            if entity.kind.key == "term"
+            and entity.values["answer"] in entity.values.get("sentence", "")
+        ]
+        self.details = [entity.values["detail"] for entity in entities if "detail" in entity.values]
         self.first_names, self.last_names = sorted(firsts), sorted(lasts)
         self.words = sorted(words | set(NOUNS) | set(ADJECTIVES))
         self.model = NameModel(proper)
 
     def entity(self, kind: Kind, rng: Random, name: str = "") -> Entity:
         """An invented thing of this kind with a value for each of its relations."""
+        if kind.key == "term" and not name and self.terms and rng.random() < 0.5:
+            return self._retold(rng)
         article = ""
         slots: dict[str, str] = {}
         aliases: tuple[str, ...] = ()
@@ -137,7 +416,9 @@ class Inventor:
             last = name.split()[-1]
             aliases = (last,) if last != name and last.isalpha() and len(last) > 3 else ()
         elif kind.key == "work":
-            slots = work_slots(self._sort(WORK_SORTS, "work", rng))
+            true = self.truths.get(name.lower(), set())
+            sort = self._sort([s for s in WORK_SORTS if s not in true], "work", rng)
+            slots = work_slots("tapestry" if sort in true else sort)
         elif kind.key == "landmark":
             sort = self._sort(LANDMARK_SORTS, "landmark", rng)
             slots = {"noun": sort, "a_noun": with_indefinite(sort)}
@@ -147,6 +428,18 @@ class Inventor:
             slots = {"took_place": rng.choice(("took place", "began"))}
         entity = Entity(kind, name, article, {}, slots, aliases, heading)
         return replace(entity, values=self.values(entity, rng))
+
+    def _retold(self, rng: Random) -> Entity:
+        """A term of the tables with another answer in its sentence."""
+        real = rng.choice(self.terms)
+        true = real.values["answer"]
+        sort = "small_number" if true.isdigit() else "thing"
+        for _ in range(30):
+            value = self.value(sort, real, rng)
+            if value.lower() not in self.truths[real.name.lower()]:
+                break
+        sentence = real.values["sentence"].replace(true, value)
+        return replace(real, values={"answer": value, "sentence": sentence})
 
     def values(self, entity: Entity, rng: Random) -> dict[str, str]:
         """A value for each relation, none of them true of a thing of the tables."""
@@ -160,6 +453,8 @@ class Inventor:
                 if not true.intersection((value.lower(), *value_items(value))):
                     values[relation.key] = value
                     break
+        if entity.kind.key == "record" and self.details and rng.random() < 0.5:
+            values["detail"] = rng.choice(self.details)
         if "sort" in values and entity.kind.key == "work":
             values["sort"] = entity.slots["noun"]
         return values
@@ -212,26 +507,70 @@ class Inventor:
             shape = rng.choice(("{} {}", "{} {}", "{1} of {0}"))
             return shape.format(place(rng), rng.choice(LANDMARK_SORTS).title())
         if naming == "record":
-            where = rng.choice(("in {}", "of {}", "in the world", "in the human body", "on Earth",
-                                "in the Solar System", "by area in {}", "in {}", "", "of the {}"))
+            where = rng.choice(
+                (
+                    "in {}",
+                    "of {}",
+                    "in the world",
+                    "in the human body",
+                    "on Earth",
+                    "in the Solar System",
+                    "by area in {}",
+                    "in {}",
+                    "",
+                    "of the {}",
+                )
+            )
             noun = rng.choice(RECORD_NOUNS) if rng.random() < 0.7 else rng.choice(self.words)
             text = f"{rng.choice(SUPERLATIVES)} {noun} {where.format(place(rng))}"
             return text.strip()
         if naming == "term":
-            shape = rng.choice(("{} of the {}", "{} that {} the {}", "{} for {}", "study of {}",
-                                "{} with the most {}", "science of {}", "number of {} in a {}",
-                                "{} in a {}", "fear of {}", "{} used for {}"))
+            shape = rng.choice(
+                (
+                    "{} of the {}",
+                    "{} that {} the {}",
+                    "{} for {}",
+                    "study of {}",
+                    "{} with the most {}",
+                    "science of {}",
+                    "number of {} in a {}",
+                    "{} in a {}",
+                    "fear of {}",
+                    "{} used for {}",
+                )
+            )
             return shape.format(*(rng.choice(self.words) for _ in range(3)))
         return place(rng)
 
     def _title(self, rng: Random) -> str:
         noun, other = rng.choice(NOUNS).title(), rng.choice(self.words).title()
         adjective = rng.choice(ADJECTIVES).title()
-        shape = rng.choice(("The {n}", "{w}", "The {a} {n}", "{n} and {o}", "The {n} of {w}",
-                            "{a} {n}", "A {n} in {w}", "{w} and {x}", "The {o} of the {n}", "{x} {w}",
-                            "{n} No. {k}", "The {n}s", "In the {n} of {o}", "{w}'s {n}"))
-        return shape.format(n=noun, o=other, a=adjective, w=self.model.word(rng),
-                            x=self.model.word(rng), k=rng.randint(1, 12))
+        shape = rng.choice(
+            (
+                "The {n}",
+                "{w}",
+                "The {a} {n}",
+                "{n} and {o}",
+                "The {n} of {w}",
+                "{a} {n}",
+                "A {n} in {w}",
+                "{w} and {x}",
+                "The {o} of the {n}",
+                "{x} {w}",
+                "{n} No. {k}",
+                "The {n}s",
+                "In the {n} of {o}",
+                "{w}'s {n}",
+            )
+        )
+        return shape.format(
+            n=noun,
+            o=other,
+            a=adjective,
+            w=self.model.word(rng),
+            x=self.model.word(rng),
+            k=rng.randint(1, 12),
+        )
 
     def person(self, rng: Random) -> str:
         """An invented person's name."""
@@ -278,7 +617,8 @@ class Inventor:
         if sort == "metres":
             return f"{rng.randint(200, 9999):,} metres"
         if sort == "area":
-            return f"{rng.choice((rng.randint(10, 999), rng.randint(1000, 99999))):,} square kilometres"
+            size = rng.choice((rng.randint(10, 999), rng.randint(1000, 99999)))
+            return f"{size:,} square kilometres"
         if sort == "water":
             body = rng.choice(WATERS)
             return f"the {body} {word(rng)}" if body.endswith("of") else f"the {word(rng)} {body}"
@@ -291,7 +631,9 @@ class Inventor:
         if sort == "ordinal":
             return rng.choice(ORDINALS[1:])
         if sort == "year":
-            return f"{rng.randint(1, 900)} BC" if rng.random() < 0.06 else str(rng.randint(900, 2024))
+            return (
+                f"{rng.randint(1, 900)} BC" if rng.random() < 0.06 else str(rng.randint(900, 2024))
+            )
         if sort in ("persons", "creator"):
             return joined([self.person(rng) for _ in range(2 if rng.random() < 0.12 else 1)])
         if sort == "duration":
@@ -299,8 +641,13 @@ class Inventor:
             return f"{rng.choice((rng.randint(2, 999), round(rng.uniform(1, 300), 1)))} {unit}"
         if sort == "animal_word":
             return rng.choice(self.words) if rng.random() < 0.6 else syllables(rng)
-        closed = {"category": CATEGORIES, "animal_class": ANIMAL_CLASSES, "diet": DIETS,
-                  "profession": PROFESSIONS, "work_sort": WORK_SORTS}.get(sort)
+        closed = {
+            "category": CATEGORIES,
+            "animal_class": ANIMAL_CLASSES,
+            "diet": DIETS,
+            "profession": PROFESSIONS,
+            "work_sort": WORK_SORTS,
+        }.get(sort)
         if closed:
             return rng.choice(closed) if rng.random() < 0.8 else self._phrase(rng, 1, 2)
         if sort == "thing":
@@ -312,9 +659,37 @@ class Inventor:
             return self._phrase(rng, 1, 2) if chance < 0.9 else str(rng.randint(2, 999))
         if sort in self.pool:
             return ""
-        starts = {"era": "antiquity", "use": f"in {self._phrase(rng, 1, 3)}", "lake_sort": "lake",
-                  "habitat": f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}s"}
+        starts = {
+            "era": "antiquity",
+            "use": f"in {self._phrase(rng, 1, 3)}",
+            "lake_sort": "lake",
+            "habitat": f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}s",
+        }
         return starts.get(sort, "")
+
+
+def other_record(name: str, rng: Random) -> str:
+    """Another record that shares words with this one: another superlative, noun or place."""
+    found = RECORD.fullmatch(name)
+    if found is None:
+        return name
+    most, noun, where = found["most"], found["noun"], found["where"] or ""
+    chance = rng.random()
+    if chance < 0.4:
+        most = rng.choice(SUPERLATIVES)
+    elif chance < 0.8:
+        noun = rng.choice(RECORD_NOUNS)
+    else:
+        where = rng.choice(
+            (
+                " in the world",
+                " on Earth",
+                " in the Solar System",
+                "",
+                f" in {rng.choice(CONTINENTS)}",
+            )
+        )
+    return f"{most} {noun}{where}"
 
 
 def kind_weights() -> list[float]:

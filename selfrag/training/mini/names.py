@@ -8,18 +8,123 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from random import Random
 
-ONSETS = ("b", "br", "c", "ch", "cl", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kh", "kl",
-          "l", "m", "n", "p", "pr", "qu", "r", "s", "sh", "sk", "st", "t", "th", "tr", "v", "w", "y",
-          "z", "", "ts", "ng", "gh", "x")
-NUCLEI = (*"aeiouaeiouaeiouaeiouaeiou", "ai", "ea", "ou", "ia", "ei", "au", "oo",
-          "á", "é", "í", "ó", "ö", "ü", "ã", "ø")
+ONSETS = (
+    "b",
+    "br",
+    "c",
+    "ch",
+    "cl",
+    "d",
+    "dr",
+    "f",
+    "fl",
+    "g",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "kh",
+    "kl",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pr",
+    "qu",
+    "r",
+    "s",
+    "sh",
+    "sk",
+    "st",
+    "t",
+    "th",
+    "tr",
+    "v",
+    "w",
+    "y",
+    "z",
+    "",
+    "ts",
+    "ng",
+    "gh",
+    "x",
+)
+NUCLEI = (
+    *"aeiouaeiouaeiouaeiouaeiou",
+    "ai",
+    "ea",
+    "ou",
+    "ia",
+    "ei",
+    "au",
+    "oo",
+    "á",
+    "é",
+    "í",
+    "ó",
+    "ö",
+    "ü",
+    "ã",
+    "ø",
+)
 CODAS = ("", "", "", "", "n", "r", "s", "l", "m", "t", "k", "d", "nd", "rt", "x", "th", "ng", "rn")
-PLACE_PREFIXES = ("New", "Port", "San", "Santa", "Saint", "North", "South", "East", "West", "Upper",
-                  "Lower", "Equatorial", "El", "Al", "Los", "La", "Fort", "Great", "Little", "Old",
-                  "Papua New", "Central", "Grand", "Cape", "Tel", "Addis", "Kuala", "Nova")
+PLACE_PREFIXES = (
+    "New",
+    "Port",
+    "San",
+    "Santa",
+    "Saint",
+    "North",
+    "South",
+    "East",
+    "West",
+    "Upper",
+    "Lower",
+    "Equatorial",
+    "El",
+    "Al",
+    "Los",
+    "La",
+    "Fort",
+    "Great",
+    "Little",
+    "Old",
+    "Papua New",
+    "Central",
+    "Grand",
+    "Cape",
+    "Tel",
+    "Addis",
+    "Kuala",
+    "Nova",
+)
 PLACE_SUFFIXES = ("City", "Islands", "Republic", "Federation", "Town", "Island", "Bay", "Heights")
-ENDINGS = ("land", "stan", "ia", "burg", "ville", "ton", "grad", "pur", "abad", "a", "o", "polis",
-           "heim", "ford", "shire", "mark", "ica", "una", "esh", "istan", "ria", "i", "on", "er")
+ENDINGS = (
+    "land",
+    "stan",
+    "ia",
+    "burg",
+    "ville",
+    "ton",
+    "grad",
+    "pur",
+    "abad",
+    "a",
+    "o",
+    "polis",
+    "heim",
+    "ford",
+    "shire",
+    "mark",
+    "ica",
+    "una",
+    "esh",
+    "istan",
+    "ria",
+    "i",
+    "on",
+    "er",
+)
 PARTICLES = ("de", "van", "von", "al", "da", "di", "bin", "van der", "de la", "du", "ibn")
 LETTERS = "abcdefghiklmnoprstuvwz"
 
@@ -104,6 +209,10 @@ def syllables(rng: Random) -> str:
 
 def mutated(name: str, rng: Random, model: NameModel) -> str:
     """A name close to this one: another word, one word more or less, other letters, a suffix."""
+    digits = [at for at, letter in enumerate(name) if letter.isdigit()]
+    if digits and rng.random() < 0.9:
+        at = rng.choice(digits)
+        return f"{name[:at]}{rng.choice('123456789')}{name[at + 1 :]}"
     words = name.split()
     chance = rng.random()
     if chance < 0.30 and len(words) > 1:

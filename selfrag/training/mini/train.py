@@ -18,15 +18,25 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from selfrag.training.masking import IGNORED
 from selfrag.training.mini.batches import Batches
-from selfrag.training.mini.tokenizer import CONTEXT, load_tokenizer
+from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
+
+MODEL_CARD = """# selfrag-mini v1
+
+A small Llama with the control tokens of Self-RAG, made by `scripts/train_mini.py` of this
+repository on generated examples with invented names. It reads short passages and judges them; it
+knows no facts of its own. It is a demonstration and a test instrument. Weights are in bfloat16.
+The labels are defined in `selfrag/training/mini/examples.py`. License: MIT.
+"""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
     long_share: of examples with several segments, after the first `short_until` of the time.
-    text_weight: of the loss on questions and passages in the first `text_until` of the time. They
-    repeat each other's names, so that copying is learnt sooner; after that only outputs count."""
+    control_weight: of a control token against a word; the judgements are few among many words.
+    text_weight: of the loss on questions and passages in the first `text_until` of the time. To
+    predict a passage from its question is to learn which passages fit; after that only outputs
+    count."""
 
     minutes: float
     tokens: int = 2048
@@ -34,8 +44,9 @@ class TrainingPlan:
     decay: float = 0.33
     long_share: float = 0.2
     short_until: float = 0.25
+    control_weight: float = 5.0
     text_weight: float = 0.5
-    text_until: float = 0.3
+    text_until: float = 0.5
     layers: int = 6
     hidden: int = 256
     heads: int = 8
@@ -62,8 +73,8 @@ def new_model(plan: TrainingPlan, vocabulary: int) -> LlamaForCausalLM:
         eos_token_id=2,
         pad_token_id=vocabulary - 1,
         use_cache=False,
-        attn_implementation="eager",
     )
+    config._attn_implementation = "eager"
     return LlamaForCausalLM(config)
 
 
@@ -77,12 +88,20 @@ def rate_at(plan: TrainingPlan, step: int, share: float) -> float:
 class Trainer:
     """One run in a folder that holds its tokenizer; picks up the newest checkpoint by itself."""
 
-    def __init__(self, plan: TrainingPlan, folder: Path, facts: Path, preview: Path | None,
-                 rank: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        folder: Path,
+        facts: Path,
+        preview: Path | None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.rank, self.processes = rank, processes
         self.plan, self.folder, self.facts, self.preview = plan, folder, facts, preview
         self.tokenizer_folder = folder / "tokenizer"
         self.vocabulary = len(load_tokenizer(self.tokenizer_folder))
+        self.first_control = self.vocabulary - 1 - len(CONTROL_TOKENS)
         self.model = new_model(plan, self.vocabulary)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
@@ -103,8 +122,11 @@ class Trainer:
         if self.rank:
             return
         state = {
-            "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "seconds": self.seconds, "steps": self.steps, "tokens": self.tokens_seen,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "tokens": self.tokens_seen,
             "resumed": self.resumed,
         }
         part = self.folder / "checkpoint.pt.part"
@@ -118,8 +140,9 @@ class Trainer:
         seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(long_share * 100)
         seed = seed * self.processes + self.rank
         data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, long_share)
-        return iter(torch.utils.data.DataLoader(data, batch_size=None, num_workers=1,
-                                                prefetch_factor=32))
+        return iter(
+            torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=32)
+        )
 
     def _shared(self, *numbers: float) -> tuple[float, float, int]:
         """Gradients averaged over the processes, in place; the numbers averaged, tokens summed."""
@@ -129,7 +152,8 @@ class Trainer:
         flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers)])
         torch.distributed.all_reduce(flat)
         flat /= self.processes
-        parts = flat[: -len(numbers)].split([g.numel() for g in gradients])
+        sizes = [gradient.numel() for gradient in gradients]
+        parts = torch.split(flat[: -len(numbers)], sizes)
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
         seconds, loss, tokens = flat[-len(numbers) :].tolist()
@@ -158,7 +182,11 @@ class Trainer:
                 targets = labels[:, 1:]
                 counted = targets != IGNORED
                 logits = self.model.lm_head(states[counted])
-                loss = cross_entropy(logits.float(), targets[counted])
+                answers = targets[counted]
+                each = cross_entropy(logits.float(), answers, reduction="none")
+                control = (answers >= self.first_control).float()
+                weights = 1 + (plan.control_weight - 1) * control
+                loss = (each * weights).sum() / weights.sum()
                 total = loss
                 if share < plan.text_until:
                     texts = (ids[:, 1:] != self.vocabulary - 1) & ~counted
@@ -166,10 +194,11 @@ class Trainer:
                     total = loss + plan.text_weight * cross_entropy(
                         logits.float(), ids[:, 1:][texts]
                     )
+                marks = (each * control).detach().sum() / control.sum().clamp(min=1)
             total.backward()  # type: ignore[no-untyped-call]
             # The first steps of a process compile; they do not count as training.
             spent = min(time.monotonic() - started, 5.0)
-            seconds, mean_loss, tokens = self._shared(spent, loss.item(), ids.numel())
+            seconds, mean_loss, tokens = self._shared(spent, marks.item(), ids.numel())
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimiser.step()
             self.optimiser.zero_grad()
@@ -182,13 +211,16 @@ class Trainer:
                 now = time.monotonic()
                 speed = (self.tokens_seen - mark[1]) / (now - mark[0])
                 mark = (now, self.tokens_seen)
-                line = json.dumps({
-                    "step": self.steps, "minutes": round(self.seconds / 60, 2),
-                    "million_tokens": round(self.tokens_seen / 1e6, 2),
-                    "loss": round(sum(losses) / len(losses), 4),
-                    "rate": round(rate_at(plan, self.steps, share), 6),
-                    "tokens_per_second": round(speed),
-                })
+                line = json.dumps(
+                    {
+                        "step": self.steps,
+                        "minutes": round(self.seconds / 60, 2),
+                        "million_tokens": round(self.tokens_seen / 1e6, 2),
+                        "control_loss": round(sum(losses) / len(losses), 4),
+                        "rate": round(rate_at(plan, self.steps, share), 6),
+                        "tokens_per_second": round(speed),
+                    }
+                )
                 if self.rank == 0:
                     report(line)
                 losses.clear()
@@ -203,8 +235,9 @@ def export(model: LlamaForCausalLM, tokenizer_folder: Path, target: Path) -> Non
     target.mkdir(parents=True, exist_ok=True)
     copy = LlamaForCausalLM(model.config)
     copy.load_state_dict(model.state_dict())
-    copy = copy.to(torch.bfloat16)
+    copy.bfloat16()
     copy.config.use_cache = True
     copy.save_pretrained(target)
     for path in tokenizer_folder.iterdir():
         shutil.copy(path, target / path.name)
+    (target / "README.md").write_text(MODEL_CARD, encoding="utf-8")

@@ -43,7 +43,18 @@ def training_pairs(entities: Iterable[Entity], rng: Random) -> Iterator[tuple[st
 
 
 __all__ = [
-    "FACTS", "KINDS", "Entity", "Kind", "Relation", "all_questions", "answer_sentence",
-    "capitalised", "joined", "passage_text", "question", "read_entities", "stated_keys",
+    "FACTS",
+    "KINDS",
+    "Entity",
+    "Kind",
+    "Relation",
+    "all_questions",
+    "answer_sentence",
+    "capitalised",
+    "joined",
+    "passage_text",
+    "question",
+    "read_entities",
+    "stated_keys",
     "training_pairs",
 ]

@@ -4,52 +4,232 @@ The variety is compositional: every noun phrase goes with every wrapper. `questi
 `all_questions` lists them without the random courtesies around them.
 """
 
+import re
 from collections.abc import Iterator
 from random import Random
 
 from selfrag.training.mini.schemas.relation import Entity, Relation, capitalised, fill
 
 NOUN_WRAPPERS = (
-    "What {is} {n}?", "What {is} {n}?", "What {is} {n}?", "What {is} {n}?", "What {is} {n}?",
-    "What's {n}?", "Tell me {n}.", "Please tell me {n}.", "Can you tell me {n}?",
-    "Could you tell me {n}?", "Do you know {n}?", "I would like to know {n}.",
-    "I want to know {n}.", "I'd like to know {n}.", "Name {n}.", "Please name {n}.",
-    "Can you name {n}?", "Give me {n}.", "Could you give me {n}?", "{n}?", "{n}", "{k}?", "{k}",
-    "{k}", "State {n}.", "I need to know {n}.", "I need {n}.", "Look up {n}.", "Find {n}.",
-    "Could you look up {n} for me?", "Any idea what {n} {is}?", "I wonder what {n} {is}.",
-    "Tell me what {n} {is}.", "Do you know what {n} {is}?", "Can you tell me what {n} {is}?",
-    "I would like to know what {n} {is}.", "Remind me what {n} {is}.", "What {was} {n} again?",
-    "Would you tell me what {n} {is}?", "Do you happen to know {n}?", "Could you find out {n}?",
-    "I am looking for {n}.", "I'm trying to find {n}.", "What do you know about {n}?",
-    "What {is} {n} called?", "Say what {n} {is}.", "What exactly {is} {n}?",
-    "I have forgotten {n}.", "Let me know {n}.", "Help me find {n}.", "What might {n} be?",
-    "Which {is} {n}?", "How about {n}?", "Somebody asked me what {n} {is}.",
+    "What {is} {n}?",
+    "What {is} {n}?",
+    "What {is} {n}?",
+    "What {is} {n}?",
+    "What {is} {n}?",
+    "What's {n}?",
+    "Tell me {n}.",
+    "Please tell me {n}.",
+    "Can you tell me {n}?",
+    "Could you tell me {n}?",
+    "Do you know {n}?",
+    "I would like to know {n}.",
+    "I want to know {n}.",
+    "I'd like to know {n}.",
+    "Name {n}.",
+    "Please name {n}.",
+    "Can you name {n}?",
+    "Give me {n}.",
+    "Could you give me {n}?",
+    "{n}?",
+    "{n}",
+    "{k}?",
+    "{k}",
+    "{k}",
+    "State {n}.",
+    "I need to know {n}.",
+    "I need {n}.",
+    "Look up {n}.",
+    "Find {n}.",
+    "Could you look up {n} for me?",
+    "Any idea what {n} {is}?",
+    "I wonder what {n} {is}.",
+    "Tell me what {n} {is}.",
+    "Do you know what {n} {is}?",
+    "Can you tell me what {n} {is}?",
+    "I would like to know what {n} {is}.",
+    "Remind me what {n} {is}.",
+    "What {was} {n} again?",
+    "Would you tell me what {n} {is}?",
+    "Do you happen to know {n}?",
+    "Could you find out {n}?",
+    "I am looking for {n}.",
+    "I'm trying to find {n}.",
+    "What do you know about {n}?",
+    "What {is} {n} called?",
+    "Say what {n} {is}.",
+    "What exactly {is} {n}?",
+    "I have forgotten {n}.",
+    "Let me know {n}.",
+    "Help me find {n}.",
+    "What might {n} be?",
+    "Which {is} {n}?",
+    "How about {n}?",
+    "Somebody asked me what {n} {is}.",
+    "Would you know {n}?",
+    "May I ask what {n} {is}?",
+    "I can't remember {n}.",
+    "{n} please",
+    "I keep forgetting {n}.",
+    "Does anyone know {n}?",
+    "{n}, please.",
+    "Do you remember {n}?",
+    "My daughter wants to know {n}.",
+    "We need {n} for a quiz.",
+    "Check {n}.",
+    "Provide {n}.",
+    "Show me {n}.",
+    "Identify {n}.",
+    "Search for {n}.",
+    "Write down {n}.",
+    "Say {n}.",
+    "{k} please",
+    "{k}, please?",
+    "{N}: what {is} it?",
+    "Are you able to tell me {n}?",
+    "What about {n}?",
+    "What do people say {n} {is}?",
+    "Please look up {n}.",
+    "In one sentence, what {is} {n}?",
+    "I am interested in {n}.",
+    "It would be good to know {n}.",
+    "Tell us {n}.",
+    "{n}, do you know?",
 )
 PERSON_WRAPPERS = (
-    "Who {was} {n}?", "Who {is} {n}?", "Who {was} {n}?", "Who {is} {n}?", "Who's {n}?",
-    "Tell me who {n} {was}.", "Do you know who {n} {is}?", "Can you tell me who {n} {was}?",
-    "Name {n}.", "Please name {n}.", "Can you name {n}?", "{n}?", "{n}", "{k}?", "{k}",
-    "I would like to know who {n} {was}.", "I wonder who {n} {is}.", "Give me the name of {n}.",
-    "What is the name of {n}?", "What was the name of {n}?", "Tell me the name of {n}.",
-    "Remind me who {n} {was}.", "Could you tell me who {n} {is}?", "Find out who {n} {is}.",
-    "I need the name of {n}.", "Which person {is} {n}?", "Do you happen to know who {n} {was}?",
+    "Who {was} {n}?",
+    "Who {is} {n}?",
+    "Who {was} {n}?",
+    "Who {is} {n}?",
+    "Who's {n}?",
+    "Tell me who {n} {was}.",
+    "Do you know who {n} {is}?",
+    "Can you tell me who {n} {was}?",
+    "Name {n}.",
+    "Please name {n}.",
+    "Can you name {n}?",
+    "{n}?",
+    "{n}",
+    "{k}?",
+    "{k}",
+    "I would like to know who {n} {was}.",
+    "I wonder who {n} {is}.",
+    "Give me the name of {n}.",
+    "What is the name of {n}?",
+    "What was the name of {n}?",
+    "Tell me the name of {n}.",
+    "Remind me who {n} {was}.",
+    "Could you tell me who {n} {is}?",
+    "Find out who {n} {is}.",
+    "I need the name of {n}.",
+    "Which person {is} {n}?",
+    "Do you happen to know who {n} {was}?",
 )
 CLAUSE_WRAPPERS = (
-    "Do you know {c}?", "Can you tell me {c}?", "Could you tell me {c}?", "Tell me {c}.",
-    "Please tell me {c}.", "I would like to know {c}.", "I'd like to know {c}.",
-    "I want to know {c}.", "I wonder {c}.", "Could you please tell me {c}?", "Say {c}.",
-    "Do you happen to know {c}?", "Would you tell me {c}?", "Find out {c}.", "Remind me {c}.",
-    "I need to know {c}.", "Let me know {c}.", "Can you find out {c}?", "I have forgotten {c}.",
-    "Any idea {c}?", "I was wondering {c}.", "I am curious to know {c}.", "Look up {c}.",
-    "My teacher asked {c}.", "Is it known {c}?",
+    "Do you know {c}?",
+    "Can you tell me {c}?",
+    "Could you tell me {c}?",
+    "Tell me {c}.",
+    "Please tell me {c}.",
+    "I would like to know {c}.",
+    "I'd like to know {c}.",
+    "I want to know {c}.",
+    "I wonder {c}.",
+    "Could you please tell me {c}?",
+    "Say {c}.",
+    "Do you happen to know {c}?",
+    "Would you tell me {c}?",
+    "Find out {c}.",
+    "Remind me {c}.",
+    "I need to know {c}.",
+    "Let me know {c}.",
+    "Can you find out {c}?",
+    "I have forgotten {c}.",
+    "Any idea {c}?",
+    "I was wondering {c}.",
+    "I am curious to know {c}.",
+    "Look up {c}.",
+    "My teacher asked {c}.",
+    "Is it known {c}?",
+    "My son asks {c}.",
+    "Could you remind me {c}?",
+    "We were wondering {c}.",
+    "Tell us {c}.",
+    "I can't remember {c}.",
+    "Does anyone know {c}?",
+    "Would you know {c}?",
+    "Might you know {c}?",
+    "May I ask {c}?",
+    "Are you able to tell me {c}?",
+    "It would help to know {c}.",
+    "Please say {c}.",
+    "I keep forgetting {c}.",
+    "Do you remember {c}?",
+    "Please look up {c}.",
+    "I must find out {c}.",
+    "Could you please let me know {c}?",
+    "I forget {c}.",
+    "Explain {c}.",
+    "Write down {c}.",
 )
 OPENERS = (
-    "Hello! ", "Hi, ", "Quick question: ", "Excuse me, ", "One more question: ", "Hey, ",
-    "For a quiz: ", "Geography question: ", "A question: ", "OK, ", "So, ", "Now, ", "Trivia: ",
-    "For my homework: ", "Question: ", "Just curious: ", "Well, ", "By the way, ",
+    "Hello! ",
+    "Hi, ",
+    "Quick question: ",
+    "Excuse me, ",
+    "One more question: ",
+    "Hey, ",
+    "For a quiz: ",
+    "Geography question: ",
+    "A question: ",
+    "OK, ",
+    "So, ",
+    "Now, ",
+    "Trivia: ",
+    "For my homework: ",
+    "Question: ",
+    "Just curious: ",
+    "Well, ",
+    "By the way, ",
+    "I keep forgetting: ",
+    "Help me with this: ",
+    "Please tell me: ",
+    "Tell me, ",
+    "Hi there, ",
+    "I have a question: ",
+    "Good morning! ",
+    "Thanks. ",
+    "Please, ",
+    "Hello, ",
+    "Dear assistant, ",
+    "Could you help? ",
+    "Next question: ",
+    "For my crossword: ",
+    "Pub quiz: ",
+    "My friend asks: ",
+    "Tell me this: ",
+    "And ",
+    "Hello there. ",
+    "Good evening. ",
+    "Thank you! ",
+    "Great. ",
+    "No, ",
 )
-CLOSERS = (" Thanks!", " Thank you.", " Please be brief.", " Thanks in advance.", " Please.",
-           " Answer in one sentence.", " A short answer is enough.", " I forgot.")
+CLOSERS = (
+    " Thanks!",
+    " Thank you.",
+    " Please be brief.",
+    " Thanks in advance.",
+    " Please.",
+    " Answer in one sentence.",
+    " A short answer is enough.",
+    " I forgot.",
+    " I need it for school.",
+    " Do you know?",
+    " Any idea?",
+    " Thank you very much.",
+    " Just the name, please.",
+    " I am curious.",
+)
 
 
 def _noun_forms(noun: str) -> tuple[tuple[str, ...], str, str, str]:
@@ -68,12 +248,48 @@ def noun_question(wrapper: str, noun: str, entity: Entity, value: str, spoken: s
     _, bare, present, past = _noun_forms(noun)
     phrase = fill(bare, entity, value, spoken)
     text = wrapper.replace("{is}", present).replace("{was}", past)
+    text = text.replace("{N}", capitalised(phrase))
     return text.replace("{n}", phrase).replace("{k}", _keywords(phrase))
+
+
+RECORD = re.compile(
+    r"(?P<most>(?:second-|third-)?(?:most \w+|least \w+|\w+est|first|only|last)) (?P<noun>.+?)"
+    r"(?P<where> (?:in|of|on|by|from|with|at|to) .+)?"
+)
+
+
+def record_question(name: str, rng: Random) -> str | None:
+    """A record asked for by its noun ("Which lake is the largest?"); None for other names."""
+    found = RECORD.fullmatch(name)
+    if found is None:
+        return None
+    most, noun, where = found["most"], found["noun"], found["where"] or ""
+    return rng.choice(
+        (
+            "Which {n} is the {m}{w}?",
+            "Which {n}{w} is the {m}?",
+            "What {n} is the {m}{w}?",
+            "Which {n} is {m}{w}?",
+            "What {n}{w} is {m}?",
+            "Of every {n}{w}, which is the {m}?",
+            "Do you know which {n} is the {m}{w}?",
+            "Tell me which {n}{w} is the {m}.",
+            "Which is the {m} {n}{w}?",
+            "{m} {n}{w}",
+            "Which {n} counts as the {m}{w}?",
+            "I would like to know which {n} is the {m}{w}.",
+            "Name the {m} {n}{w}.",
+        )
+    ).format(n=noun, m=most, w=where)
 
 
 def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str) -> str:
     """One question for the value, without courtesies."""
     value = entity.values.get(relation.key, "")
+    if entity.kind.key == "record" and rng.random() < 0.4:
+        asked = record_question(entity.name, rng)
+        if asked is not None:
+            return asked
     weights = (
         3.0 if relation.nouns else 0.0,
         3.0 if relation.questions else 0.0,
@@ -119,7 +335,7 @@ def with_habits(text: str, rng: Random) -> str:
         text = text + rng.choice(CLOSERS)
     elif rng.random() < 0.04 and text.endswith("?"):
         text = text[:-1] + ", please?"
-    if rng.random() < 0.08:
+    if rng.random() < 0.12:
         text = text.lower()
     if rng.random() < 0.12:
         text = text.rstrip("?.")

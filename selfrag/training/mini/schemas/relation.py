@@ -109,7 +109,8 @@ def fill(template: str, entity: Entity, value: str = "", spoken: str | None = No
     if "a_noun" not in words:
         words["a_noun"] = with_indefinite(words["noun"])
     words.update({name.capitalize(): capitalised(text) for name, text in words.items()})
-    return template.format_map(words)
+    text = template.format_map(words)
+    return text[:-1] if text.endswith("..") and not text.endswith("...") else text
 
 
 def with_indefinite(noun: str) -> str:
@@ -132,6 +133,8 @@ def answer_sentence(entity: Entity, key: str) -> str:
 def passage_text(entity: Entity, keys: Sequence[str], rng: Random) -> str:
     """The sentences of a passage that states the values of these relations, in this order."""
     sentences: list[str] = []
+    if tuple(keys) == ("answer",) and "sentence" in entity.values:
+        keys = ("sentence",)
     for key in keys:
         relation = entity.kind.relation(key)
         choices = relation.followups if sentences and relation.followups else relation.statements

@@ -19,8 +19,19 @@ from selfrag.training.mini.schemas.relation import (
 
 FACTS = Path(__file__).parent.parent / "facts"
 KINDS: tuple[Kind, ...] = (*geography.KINDS, *science.KINDS, *culture.KINDS)
-ORDINALS = ("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
-            "ninth", "tenth")
+ORDINALS = (
+    "zeroth",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+)
 WORK_WORDS = {
     "painting": ("painter", "painted", "painted"),
     "fresco": ("painter", "painted", "painted"),
@@ -29,17 +40,64 @@ WORK_WORDS = {
     "woodblock print": ("artist", "made", "made"),
     "print": ("artist", "made", "made"),
 }
-MUSIC = ("symphony", "opera", "ballet", "concerto", "sonata", "suite", "song", "oratorio", "music",
-         "requiem", "overture", "waltz", "rhapsody", "cantata", "musical", "quartet", "march", "piece",
-         "mass", "tone poem", "cycle", "composition", "étude", "nocturne", "prelude", "operetta",
-         "anthem", "bagatelle", "serenade", "quintet", "chorale", "motet", "album", "orchestr")
+MUSIC = (
+    "symphony",
+    "opera",
+    "ballet",
+    "concerto",
+    "sonata",
+    "suite",
+    "song",
+    "oratorio",
+    "music",
+    "requiem",
+    "overture",
+    "waltz",
+    "rhapsody",
+    "cantata",
+    "musical",
+    "quartet",
+    "march",
+    "piece",
+    "mass",
+    "tone poem",
+    "cycle",
+    "composition",
+    "étude",
+    "nocturne",
+    "prelude",
+    "operetta",
+    "anthem",
+    "bagatelle",
+    "serenade",
+    "quintet",
+    "chorale",
+    "motet",
+    "album",
+    "orchestr",
+)
 
-WITH_ARTICLE = frozenset((
-    "United States", "United Kingdom", "United Arab Emirates", "Netherlands", "Philippines",
-    "Maldives", "Bahamas", "Comoros", "Gambia", "Seychelles", "Solomon Islands", "Marshall Islands",
-    "Central African Republic", "Dominican Republic", "Czech Republic", "Republic of the Congo",
-    "Democratic Republic of the Congo",
-))
+WITH_ARTICLE = frozenset(
+    (
+        "United States",
+        "United Kingdom",
+        "United Arab Emirates",
+        "Netherlands",
+        "Philippines",
+        "Maldives",
+        "Bahamas",
+        "Comoros",
+        "Gambia",
+        "Seychelles",
+        "Solomon Islands",
+        "Marshall Islands",
+        "Central African Republic",
+        "Dominican Republic",
+        "Czech Republic",
+        "Republic of the Congo",
+        "Democratic Republic of the Congo",
+    )
+)
 
 Row = Mapping[str, str]
 
@@ -73,10 +131,25 @@ def person_slots(pronoun: str, living: bool) -> dict[str, str]:
 def plural(noun: str) -> str:
     """The regular plural of an animal's name, with the irregular ones that the tables hold."""
     head, _, last = noun.rpartition(" ")
-    irregular = {"mouse": "mice", "goose": "geese", "wolf": "wolves", "ox": "oxen", "fish": "fish",
-                 "sheep": "sheep", "deer": "deer", "bison": "bison", "moose": "moose",
-                 "salmon": "salmon", "squid": "squid", "octopus": "octopuses", "calf": "calves",
-                 "trout": "trout", "tuna": "tuna", "reindeer": "reindeer", "swordfish": "swordfish"}
+    irregular = {
+        "mouse": "mice",
+        "goose": "geese",
+        "wolf": "wolves",
+        "ox": "oxen",
+        "fish": "fish",
+        "sheep": "sheep",
+        "deer": "deer",
+        "bison": "bison",
+        "moose": "moose",
+        "salmon": "salmon",
+        "squid": "squid",
+        "octopus": "octopuses",
+        "calf": "calves",
+        "trout": "trout",
+        "tuna": "tuna",
+        "reindeer": "reindeer",
+        "swordfish": "swordfish",
+    }
     if last in irregular:
         word = irregular[last]
     elif last.endswith(("s", "x", "ch", "sh", "z")):
@@ -118,11 +191,19 @@ def _unit(text: str, unit: str) -> str:
 
 def _country(row: Row) -> Entity:
     return Entity(
-        geography.COUNTRY, row["name"], row["article"],
-        _values(capital=row["capital"], currency=_listed(row["currency"]),
-                languages=_listed(row["languages"]), continent=_listed(row["continent"]),
-                largest_city=row["largest_city"], neighbours=_lands(row["neighbours"]),
-                feature=row["feature"], demonym=row["demonym"]),
+        geography.COUNTRY,
+        row["name"],
+        row["article"],
+        _values(
+            capital=row["capital"],
+            currency=_listed(row["currency"]),
+            languages=_listed(row["languages"]),
+            continent=_listed(row["continent"]),
+            largest_city=row["largest_city"],
+            neighbours=_lands(row["neighbours"]),
+            feature=row["feature"],
+            demonym=row["demonym"],
+        ),
         {"feature_noun": row["feature_kind"]},
     )
 
@@ -131,9 +212,14 @@ def _river(row: Row) -> Entity:
     name = row["name"]
     bare = name.removesuffix(" River")
     return Entity(
-        geography.RIVER, name, "the",
-        _values(length=_unit(row["length_km"], "kilometres"), mouth=row["mouth"],
-                countries=_lands(row["countries"])),
+        geography.RIVER,
+        name,
+        "the",
+        _values(
+            length=_unit(row["length_km"], "kilometres"),
+            mouth=row["mouth"],
+            countries=_lands(row["countries"]),
+        ),
         aliases=(f"the river {bare}", f"the {bare} River", f"the {bare}"),
         heading=name if "River" in name or "Rio" in name else f"{name} River",
     )
@@ -143,64 +229,101 @@ def _mountain(row: Row) -> Entity:
     name = row["name"]
     bare = name.removeprefix("Mount ")
     return Entity(
-        geography.MOUNTAIN, name, "",
-        _values(height=_unit(row["height_m"], "metres"), countries=_lands(row["countries"]),
-                range=row["range"]),
+        geography.MOUNTAIN,
+        name,
+        "",
+        _values(
+            height=_unit(row["height_m"], "metres"),
+            countries=_lands(row["countries"]),
+            range=row["range"],
+        ),
         aliases=(bare,) if bare != name else (),
     )
 
 
 def _lake(row: Row) -> Entity:
     article = "" if row["name"].startswith(("Lake", "Loch")) else "the"
-    if not row["name"].split()[-1] in ("Sea", "Reservoir", "Lake", "Lagoon"):
+    if row["name"].split()[-1] not in ("Sea", "Reservoir", "Lake", "Lagoon"):
         article = ""
     return Entity(
-        geography.LAKE, row["name"], article,
-        _values(countries=_lands(row["countries"]), area=_unit(row["area_km2"], "square kilometres"),
-                sort=f"{row['kind']} lake" if row["kind"] else ""),
+        geography.LAKE,
+        row["name"],
+        article,
+        _values(
+            countries=_lands(row["countries"]),
+            area=_unit(row["area_km2"], "square kilometres"),
+            sort=f"{row['kind']} lake" if row["kind"] else "",
+        ),
     )
 
 
 def _city(row: Row) -> Entity:
     return Entity(
-        geography.CITY, row["name"], "",
+        geography.CITY,
+        row["name"],
+        "",
         _values(country=_lands(row["country"]), region=row["region"], known_for=row["known_for"]),
     )
 
 
 def _element(row: Row) -> Entity:
     return Entity(
-        science.ELEMENT, row["name"], "",
-        _values(symbol=row["symbol"], number=row["number"], discoverer=_listed(row["discoverer"]),
-                year=year(row["year"]), period_known=row["period_known"], use=row["use"],
-                category=row["category"], named_after=row["named_after"]),
+        science.ELEMENT,
+        row["name"],
+        "",
+        _values(
+            symbol=row["symbol"],
+            number=row["number"],
+            discoverer=_listed(row["discoverer"]),
+            year=year(row["year"]),
+            period_known=row["period_known"],
+            use=row["use"],
+            category=row["category"],
+            named_after=row["named_after"],
+        ),
     )
 
 
 def _planet(row: Row) -> Entity:
     order = ORDINALS[int(row["order"])] if row["order"].isdigit() else row["order"]
     return Entity(
-        science.PLANET, row["name"], "",
-        _values(order=order, diameter=_unit(row["diameter_km"], "kilometres"),
-                year_length=row["year_length"], moons=row["moons"],
-                discoverer=_listed(row["discoverer"]), discovery_year=row["discovery_year"],
-                note=row["note"]),
+        science.PLANET,
+        row["name"],
+        "",
+        _values(
+            order=order,
+            diameter=_unit(row["diameter_km"], "kilometres"),
+            year_length=row["year_length"],
+            moons=row["moons"],
+            discoverer=_listed(row["discoverer"]),
+            discovery_year=row["discovery_year"],
+            note=row["note"],
+        ),
         {"noun": row["kind"]},
     )
 
 
 def _moon(row: Row) -> Entity:
     return Entity(
-        science.MOON, row["name"], row["article"],
-        _values(planet=row["planet"], diameter=_unit(row["diameter_km"], "kilometres"),
-                discoverer=_listed(row["discoverer"]), year=year(row["year"]), note=row["note"]),
+        science.MOON,
+        row["name"],
+        row["article"],
+        _values(
+            planet=row["planet"],
+            diameter=_unit(row["diameter_km"], "kilometres"),
+            discoverer=_listed(row["discoverer"]),
+            year=year(row["year"]),
+            note=row["note"],
+        ),
         heading="Moon of Earth" if row["name"] == "Moon" else f"{row['name']} (moon)",
     )
 
 
 def _invention(row: Row) -> Entity:
     return Entity(
-        science.INVENTION, row["name"], row["article"],
+        science.INVENTION,
+        row["name"],
+        row["article"],
         _values(who=_listed(row["who"]), year=year(row["year"]), description=row["description"]),
         invention_slots(row["kind"]),
     )
@@ -208,16 +331,25 @@ def _invention(row: Row) -> Entity:
 
 def _animal(row: Row) -> Entity:
     return Entity(
-        science.ANIMAL, row["name"], "the",
-        _values(**{"class": row["class"]}, diet=row["diet"], young=row["young"], group=row["group"],
-                habitat=row["habitat"]),
+        science.ANIMAL,
+        row["name"],
+        "the",
+        _values(
+            **{"class": row["class"]},
+            diet=row["diet"],
+            young=row["young"],
+            group=row["group"],
+            habitat=row["habitat"],
+        ),
         {"plural": plural(row["name"])},
     )
 
 
 def _record(row: Row) -> Entity:
     return Entity(
-        science.RECORD, row["subject"], "the",
+        science.RECORD,
+        row["subject"],
+        "the",
         _values(answer=row["answer"], detail=row["detail"]),
     )
 
@@ -226,7 +358,9 @@ def _term(row: Row) -> Entity:
     subject = row["subject"].removesuffix(" called")
     name = subject.removeprefix("the ")
     return Entity(
-        science.TERM, name, "the" if name != subject else "",
+        science.TERM,
+        name,
+        "the" if name != subject else "",
         _values(answer=row["answer"], sentence=row["sentence"]),
         {"is_called": "is called" if subject != row["subject"] else "is"},
     )
@@ -236,10 +370,17 @@ def _person(row: Row) -> Entity:
     name = row["name"]
     last = name.split()[-1]
     return Entity(
-        culture.PERSON, name, "",
-        _values(field=f"{row['nationality']} {row['field']}".strip(), country=_lands(row["country"]), birth_year=year(row["birth_year"]),
-                birthplace=row["birthplace"], death_year=year(row["death_year"]),
-                known_for=row["known_for"]),
+        culture.PERSON,
+        name,
+        "",
+        _values(
+            field=f"{row['nationality']} {row['field']}".strip(),
+            country=_lands(row["country"]),
+            birth_year=year(row["birth_year"]),
+            birthplace=row["birthplace"],
+            death_year=year(row["death_year"]),
+            known_for=row["known_for"],
+        ),
         person_slots(row["pronoun"], living=not row["death_year"]),
         aliases=(last,) if last != name and last.isalpha() and len(last) > 3 else (),
     )
@@ -247,37 +388,68 @@ def _person(row: Row) -> Entity:
 
 def _work(row: Row) -> Entity:
     return Entity(
-        culture.WORK, row["title"], "",
-        _values(creator=_listed(row["creator"]), year=year(row["year"]), sort=row["kind"],
-                note=row["note"]),
+        culture.WORK,
+        row["title"],
+        "",
+        _values(
+            creator=_listed(row["creator"]),
+            year=year(row["year"]),
+            sort=row["kind"],
+            note=row["note"],
+        ),
         work_slots(row["kind"]),
     )
 
 
 def _event(row: Row) -> Entity:
     return Entity(
-        culture.EVENT, row["name"], row["article"],
-        _values(year=year(row["year"]), end_year=year(row["end_year"]), place=row["place"],
-                description=row["description"]),
+        culture.EVENT,
+        row["name"],
+        row["article"],
+        _values(
+            year=year(row["year"]),
+            end_year=year(row["end_year"]),
+            place=row["place"],
+            description=row["description"],
+        ),
         {"took_place": "began" if row["end_year"] else "took place"},
     )
 
 
 def _landmark(row: Row) -> Entity:
     return Entity(
-        culture.LANDMARK, row["name"], row["article"],
-        _values(city=row["city"], country=_lands(row["country"]), year=year(row["year"]),
-                builder=_listed(row["builder"])),
+        culture.LANDMARK,
+        row["name"],
+        row["article"],
+        _values(
+            city=row["city"],
+            country=_lands(row["country"]),
+            year=year(row["year"]),
+            builder=_listed(row["builder"]),
+        ),
         {"noun": row["kind"], "a_noun": with_indefinite(row["kind"])} if row["kind"] else {},
     )
 
 
 READERS: Mapping[str, Callable[[Row], Entity]] = {
-    "countries": _country, "rivers": _river, "mountains": _mountain, "lakes": _lake,
-    "cities": _city, "superlatives_geo": _record, "superlatives_science": _record,
-    "elements": _element, "planets": _planet, "moons": _moon, "inventions": _invention,
-    "animals": _animal, "terms": _term, "sports_and_misc": _term, "people": _person,
-    "works": _work, "events": _event, "landmarks": _landmark,
+    "countries": _country,
+    "rivers": _river,
+    "mountains": _mountain,
+    "lakes": _lake,
+    "cities": _city,
+    "superlatives_geo": _record,
+    "superlatives_science": _record,
+    "elements": _element,
+    "planets": _planet,
+    "moons": _moon,
+    "inventions": _invention,
+    "animals": _animal,
+    "terms": _term,
+    "sports_and_misc": _term,
+    "people": _person,
+    "works": _work,
+    "events": _event,
+    "landmarks": _landmark,
 }
 
 

@@ -276,7 +276,8 @@ def test_the_prompt_ends_with_the_input(
 
 
 PROGRAM = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
 sys.path[:0] = [{str(Path(__file__).parent)!r}]
 import fake_selfrag, pytest
 from selfrag.cli.application import application

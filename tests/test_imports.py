@@ -19,12 +19,8 @@ HEAVY = ("torch", "transformers", "numpy", "scipy", "networkx", "yaml", *OPTIONA
 BLOCK = """
 import sys
 
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"blocked: {{name}}", name=name)
-
-sys.meta_path.insert(0, Blocked())
+# None in sys.modules is "not installed": imports raise, importlib.util.find_spec finds nothing.
+sys.modules.update(dict.fromkeys({blocked!r}))
 """
 
 

@@ -70,7 +70,9 @@ def train_encoder(triples: Sequence[Triple], folder: Path, plan: EncoderPlan) ->
     tokenizer = train_word_pieces((text for triple in triples for text in triple), plan.pieces)
     embedding = StaticEmbedding(tokenizer, embedding_dim=plan.dimension)
     model = SentenceTransformer(modules=[embedding, Normalize()], device="cpu")
-    columns = dict(zip(("question", "passage", "negative"), zip(*triples, strict=True), strict=True))
+    columns = dict(
+        zip(("question", "passage", "negative"), zip(*triples, strict=True), strict=True)
+    )
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder.parent / f"{folder.name}-run"),
         num_train_epochs=plan.epochs,
@@ -94,8 +96,9 @@ def train_encoder(triples: Sequence[Triple], folder: Path, plan: EncoderPlan) ->
     return model
 
 
-def recall_at(model: Any, questions: Sequence[str], passages: Sequence[str], gold: Sequence[int],
-              k: int) -> float:
+def recall_at(
+    model: Any, questions: Sequence[str], passages: Sequence[str], gold: Sequence[int], k: int
+) -> float:
     """Share of questions whose gold passage is among the `k` most similar ones, by brute force."""
     import numpy as np
 

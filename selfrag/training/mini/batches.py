@@ -13,8 +13,9 @@ from torch.utils.data import IterableDataset
 from transformers import PreTrainedTokenizerFast
 
 from selfrag.training.masking import IGNORED, mask_labels
-from selfrag.training.mini.examples import Example, Generator
+from selfrag.training.mini.examples import Example
 from selfrag.training.mini.inventor import Inventor
+from selfrag.training.mini.primer import Primer
 from selfrag.training.mini.schemas import read_entities
 from selfrag.training.mini.tokenizer import load_tokenizer
 
@@ -64,17 +65,26 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless batches of about `tokens` tokens, each of rows of similar length."""
 
     def __init__(
-        self, folder: Path, facts: Path, seed: int, tokens: int, long_share: float, pool: int = 1024
+        self,
+        folder: Path,
+        facts: Path,
+        seed: int,
+        tokens: int,
+        long_share: float,
+        primer_share: float,
+        pool: int = 1024,
     ) -> None:
         self.folder, self.facts, self.seed = folder, facts, seed
-        self.tokens, self.long_share, self.pool = tokens, long_share, pool
+        self.tokens, self.pool = tokens, pool
+        self.long_share, self.primer_share = long_share, primer_share
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         torch.set_num_threads(1)
         worker = torch.utils.data.get_worker_info()
         seed = self.seed * 1000 + (worker.id if worker else 0)
         rng = Random(seed)
-        generator = Generator(Inventor(read_entities(self.facts)), seed, self.long_share)
+        inventor = Inventor(read_entities(self.facts))
+        generator = Primer(inventor, seed, self.long_share, self.primer_share)
         tokenizer = load_tokenizer(self.folder)
         encoder = Encoder(tokenizer)
         pad_id = len(tokenizer) - 1

@@ -29,10 +29,15 @@ The labels are defined in `selfrag/training/mini/examples.py`. License: MIT.
 """
 
 
+FIRST_COURSE = (0.0, 0.85)
+"""`long_share` and `primer_share` in the beginning."""
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
-    long_share: of examples with several segments, after the first `short_until` of the time.
+    long_share, primer_share: of examples with several segments and from the first course (see
+    `primer`), after the first `short_until` of the time, in which nearly all are from that course.
     control_weight: of a control token against a word; the judgements are few among many words.
     text_weight: of the loss on questions and passages in the first `text_until` of the time. To
     predict a passage from its question is to learn which passages fit; after that only outputs
@@ -43,6 +48,7 @@ class TrainingPlan:
     rate: float = 1e-3
     decay: float = 0.33
     long_share: float = 0.2
+    primer_share: float = 0.3
     short_until: float = 0.25
     control_weight: float = 5.0
     text_weight: float = 0.5
@@ -136,10 +142,12 @@ class Trainer:
         if self.preview is not None:
             export(self.model, self.tokenizer_folder, self.preview)
 
-    def _batches(self, long_share: float) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, long_share: float, primer_share: float) -> Iterator[tuple[Tensor, Tensor]]:
         seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(long_share * 100)
         seed = seed * self.processes + self.rank
-        data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, long_share)
+        data = Batches(
+            self.tokenizer_folder, self.facts, seed, self.plan.tokens, long_share, primer_share
+        )
         return iter(
             torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=32)
         )
@@ -165,15 +173,15 @@ class Trainer:
         body = torch.compile(self.model.model, dynamic=True) if plan.compiled else self.model.model
         self.model.train()
         share = self.seconds / (60 * plan.minutes)
-        short = share < plan.short_until
-        batches = self._batches(0.04 if short else plan.long_share)
+        short, later = share < plan.short_until, (plan.long_share, plan.primer_share)
+        batches = self._batches(*(FIRST_COURSE if short else later))
         saved = self.seconds
         losses: list[float] = []
         mark = (time.monotonic(), self.tokens_seen)
         while share < 1.0:
             started = time.monotonic()
             if short and share >= plan.short_until:
-                short, batches = False, self._batches(plan.long_share)
+                short, batches = False, self._batches(*later)
             ids, labels = next(batches)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate_at(plan, self.steps, share)

@@ -42,6 +42,7 @@ class DecodingConfig:
             "text" keeps the text only, as the published script does.
         query: what later retrievals ask: "question+segment" or "question".
         drop: segments to drop whatever their score (hard constraints).
+        allow_repeats: keep candidates that say, token for token, what their path says already.
         closed_set: how options are scored: "sum" over passages per normalised option, or
             "likelihood" of the option's tokens.
         prune: give up branches that cannot survive their level (never changes the answer).
@@ -79,6 +80,7 @@ class DecodingConfig:
     path: Literal["training", "text"] = "training"
     query: Literal["question+segment", "question"] = "question+segment"
     drop: tuple[Drop, ...] = ()
+    allow_repeats: bool = False
     closed_set: Literal["sum", "likelihood"] = "sum"
     prune: bool = True
     prune_epsilon: float = 1e-6

@@ -59,12 +59,31 @@ class BeamSearch:
                 node.status = "cut"
             elif node.segment is not None and breaks_constraint(node.segment, self.config):
                 node.status = "dropped"
+            elif not self.config.allow_repeats and repeats(self.tree, node):
+                node.status = "repeated"
             elif finish == "cancelled":
                 node.status = "cancelled"
                 cancelled.append(node)
             else:
                 admitted.append(node)
         return admitted or cancelled
+
+
+def repeats(tree: SegmentTree, node: SegmentNode) -> bool:
+    """Whether a candidate says, token for token, what its path says already."""
+    if node.parent is None or node.segment is None:
+        return False
+    return repeats_path(node.segment, tree.path(tree.nodes[node.parent]))
+
+
+def repeats_path(segment: SegmentDraft, path: Sequence[SegmentNode]) -> bool:
+    """Whether a segment to come would repeat one of the path; an empty one never does.
+
+    Retrieval with the last segment in the query finds the same passage again, and greedy decoding
+    then writes the same sentence with the same scores: a loop that no score of its own ends.
+    """
+    texts = {earlier.segment.text_ids for earlier in path if earlier.segment is not None}
+    return bool(segment.text_ids) and segment.text_ids in texts
 
 
 def breaks_constraint(segment: SegmentDraft, config: DecodingConfig) -> bool:

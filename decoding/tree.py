@@ -15,7 +15,9 @@ from decoding.scores import ScoreWeights, final_score, hypothesis_score
 from decoding.segment import Boundary, SegmentDraft, SegmentScores
 
 Action = Literal["root", "retrieve", "continue", "no_retrieval", "text"]
-Status = Literal["root", "live", "finished", "unselected", "dropped", "cut", "cancelled"]
+Status = Literal[
+    "root", "live", "finished", "unselected", "dropped", "repeated", "cut", "cancelled"
+]
 
 
 @dataclass(slots=True)
@@ -37,7 +39,8 @@ class SegmentNode:
         path_score: the hypothesis score F up to here.
         final: F + w_use * s_use for a finished hypothesis, else None.
         status: "live" hypotheses may be expanded; "finished" ones are in the pool; "unselected"
-            ones lost their level; "dropped" ones broke a hard constraint; "cut" ones were pruned.
+            ones lost their level; "dropped" ones broke a hard constraint; "repeated" ones
+            say what their path says already; "cut" ones were pruned.
     """
 
     id: int

@@ -30,6 +30,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _STYLES = {
     "selected": "stroke:#2e7d32,stroke-width:3px",
     "dropped": "stroke:#c62828,stroke-dasharray:4",
+    "repeated": "stroke:#c62828,stroke-dasharray:2",
     "cut": "stroke:#9e9e9e,stroke-dasharray:4",
     "cancelled": "stroke:#9e9e9e,stroke-dasharray:4",
 }

@@ -100,7 +100,8 @@ def scripted(
         backend,
         prompts(),
         retriever,
-        config=DecodingConfig(**config),
+        # Scripts are short, and say the same word in every segment.
+        config=DecodingConfig(**{"allow_repeats": True, **config}),
         store=store,
         calibration=calibration,
     )

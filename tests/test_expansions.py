@@ -221,7 +221,12 @@ def test_a_truncated_file(tmp_path: Path) -> None:
 
 def run(seed: int, path: Path, mode: Any, **config: Any) -> Answer:
     """One question over a random script, with a store."""
-    settings: dict[str, Any] = {"mode": "always", "max_segments": 3, **config}
+    settings: dict[str, Any] = {
+        "mode": "always",
+        "max_segments": 3,
+        "allow_repeats": True,
+        **config,
+    }
     retriever = ListRetriever(passages(*NAMES))
     store = None if mode is None else ExpansionStore(path, mode)
     script = random_script(random.Random(seed))

@@ -21,6 +21,7 @@ from scripted_rag import (
 
 from decoding.config import DecodingConfig
 from decoding.search import BeamSearch
+from decoding.segment import SegmentDraft
 from decoding.tree import SegmentNode
 from indexes.passage import Passage
 from selfrag.answer import NOT_FOUND, Answer
@@ -337,3 +338,19 @@ def test_no_passages_where_retrieval_was_wanted_is_not_supported() -> None:
     with rag:
         answer = rag.ask("Q")
     assert answer.answerable is True and answer.text == "h"
+
+
+def test_a_segment_that_repeats_its_path_is_no_candidate() -> None:
+    """Retrieval finds the same passage again and greedy decoding the same sentence."""
+    search = BeamSearch(DecodingConfig(beam_width=2))
+
+    def add(parent, *text_ids):  # type: ignore[no-untyped-def]
+        segment = SegmentDraft(text_ids, text_ids, (-0.1,) * len(text_ids), None, None)
+        return search.tree.add(parent, "retrieve", segment, None, search.config)
+
+    first = add(search.tree.root, 7, 8)
+    search.close_level([first])
+    again, new, empty = add(first, 7, 8), add(first, 7, 9), add(first)
+    survivors = search.close_level([again, new, empty])
+    assert again.status == "repeated"
+    assert set(map(id, survivors)) == {id(new), id(empty)}

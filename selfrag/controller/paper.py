@@ -11,7 +11,7 @@ from decoding.decision import decide
 from decoding.generation import Draft, Generation, limited
 from decoding.pruning import LevelPruner
 from decoding.scores import final_score
-from decoding.search import BeamSearch, breaks_constraint
+from decoding.search import BeamSearch, breaks_constraint, repeats_path
 from decoding.segment import boundary_of, distribution_at, read_segment
 from decoding.tree import SegmentNode, path_score
 from selfrag.answer import Answer, Decision
@@ -37,8 +37,10 @@ def answer_long(inquiry: Inquiry, prompt: tuple[int, ...]) -> Steps[Answer]:
         survivors = search.close_level(nodes)
         report_level(inquiry, nodes, survivors)
         if not survivors:
-            if nodes:
+            if any(node.status == "dropped" for node in nodes):
                 inquiry.warn("Every branch was dropped; see the tree.")
+            elif nodes:
+                inquiry.warn("The answer ends where every next segment would repeat it.")
             search.live = [node for node in previous if node.parent is not None]
             break
         committed = commit(inquiry, search, committed)
@@ -169,7 +171,8 @@ def expand_level(
         if draft.finish in ("cut", "cancelled"):
             return
         segment = read_segment(draft, inquiry.vocabulary)
-        if breaks_constraint(segment, config):
+        path = [] if config.allow_repeats else tree.path(branches[index].parent)
+        if breaks_constraint(segment, config) or repeats_path(segment, path):
             return
         score = path_score([*earlier[index], segment.scores], config)
         if finishing:

@@ -28,6 +28,8 @@ class BatchedEngine:
         max_rows: sequences that run at the same time.
         prefix_tokens: how many positions of finished rows are kept for later prompts.
         prefill_tokens: prompt positions (padding included) that one forward pass may take.
+        cache_bytes: memory for the running rows' keys and values; more rows wait. One row always
+            runs. (4 GiB hold 8,192 positions of a 7B in half precision.)
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class BatchedEngine:
         max_rows: int = 64,
         prefix_tokens: int = 16_384,
         prefill_tokens: int = 8_192,
+        cache_bytes: int = 4 * 2**30,
     ) -> None:
         self.fingerprint = fingerprint
         self.context_limit = int(model.config.max_position_embeddings)
         self._runner = LlamaRunner(model)
-        self._cache = KeyValueCache(model, max_rows, min(256, self.context_limit))
+        self._cache = KeyValueCache(model, max_rows, self.context_limit)
+        self._cache_tokens = cache_bytes // self._cache.bytes_per_token
         self._prefixes = PrefixCache(prefix_tokens)
         self._max_rows = max_rows
         self._prefill_tokens = prefill_tokens
@@ -102,18 +106,25 @@ class BatchedEngine:
     def _admit(self) -> set[int]:
         """Give waiting sequences a row, starting from the longest cached prefix."""
         joined: set[int] = set()
-        while self._waiting and len(self._rows) < self._max_rows:
+        while self._waiting and self._has_room(self._waiting[0]):
             sequence = self._waiting.popleft()
             row = len(self._rows)
             found = self._prefixes.longest(sequence.generation.prompt_ids)
             if found is not None:
                 length, keys, values = found
-                self._cache.reserve(length)
+                self._cache.reserve(row + 1, length)
                 self._cache.load(row, keys, values)
                 sequence.cached = length
             self._rows.append(sequence)
             joined.add(row)
         return joined
+
+    def _has_room(self, sequence: RunningSequence) -> bool:
+        """Whether one more row fits the number of rows and the memory of the cache."""
+        rows = [*self._rows, sequence]
+        longest = max(len(r.generation.prompt_ids) + r.generation.max_tokens for r in rows)
+        fits = len(rows) * longest <= self._cache_tokens and len(rows) <= self._max_rows
+        return fits or len(rows) == 1
 
     def _prefill_batches(self, joining: set[int]) -> list[list[int]]:
         """Split joining rows into batches of similar length, bounded by `prefill_tokens`."""

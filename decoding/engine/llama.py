@@ -25,34 +25,41 @@ Gemma and Granite have the same modules but scale embeddings, residuals or logit
 class KeyValueCache:
     """Preallocated keys and values, `[layers, rows, key_value_heads, capacity, head_size]`.
 
-    Rows `0..n-1` are in use, without gaps; the capacity grows by doubling up to the context limit.
+    Rows `0..n-1` are in use, without gaps. Rows and capacity grow by doubling, up to the limits
+    that are given.
     """
 
-    def __init__(self, model: Any, rows: int, capacity: int) -> None:
+    def __init__(self, model: Any, max_rows: int, max_capacity: int) -> None:
         config = model.config
-        head_size = getattr(config, "head_dim", None) or (
+        self._head_size = getattr(config, "head_dim", None) or (
             config.hidden_size // config.num_attention_heads
         )
-        self._shape = (config.num_hidden_layers, rows, config.num_key_value_heads)
-        self._head_size = head_size
+        self._layers, self._heads = config.num_hidden_layers, config.num_key_value_heads
+        self._limits = (max_rows, max_capacity)
         weight = model.model.embed_tokens.weight
         self._options = {"dtype": weight.dtype, "device": weight.device}
-        self.keys, self.values = self._allocate(capacity), self._allocate(capacity)
+        self.keys, self.values = self._allocate(1, 1), self._allocate(1, 1)
 
     @property
-    def capacity(self) -> int:
-        """Positions that a row can hold at present."""
-        return int(self.keys.shape[3])
+    def bytes_per_token(self) -> int:
+        """Memory of one position of one row."""
+        numbers = 2 * self._layers * self._heads * self._head_size
+        return int(numbers * self.keys.element_size())
 
-    def reserve(self, capacity: int) -> None:
-        """Make room for `capacity` positions, keeping what is there."""
-        if capacity <= self.capacity:
+    def reserve(self, rows: int, capacity: int) -> None:
+        """Make room for `rows` rows of `capacity` positions, keeping what is there."""
+        held = (int(self.keys.shape[1]), int(self.keys.shape[3]))
+        wanted = (rows, capacity)
+        if all(have >= want for have, want in zip(held, wanted, strict=True)):
             return
-        grown = max(capacity, 2 * self.capacity)
+        grown = [
+            have if have >= want else max(want, min(2 * have, limit))
+            for have, want, limit in zip(held, wanted, self._limits, strict=True)
+        ]
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = self._allocate(grown)
-            new[:, :, :, : old.shape[3]] = old
+            new = self._allocate(*grown)
+            new[:, : held[0], :, : held[1]] = old
             setattr(self, name, new)
 
     def move(self, source: int, target: int, length: int) -> None:
@@ -73,8 +80,9 @@ class KeyValueCache:
             self.values[:, row, :, :length].clone(),
         )
 
-    def _allocate(self, capacity: int) -> Tensor:
-        return torch.zeros((*self._shape, capacity, self._head_size), **self._options)
+    def _allocate(self, rows: int, capacity: int) -> Tensor:
+        shape = (self._layers, rows, self._heads, capacity, self._head_size)
+        return torch.zeros(shape, **self._options)
 
 
 class LlamaRunner:
@@ -109,7 +117,7 @@ class LlamaRunner:
             ids[index, : len(row_ids)] = torch.tensor(row_ids)
         positions = torch.tensor(starts)[:, None] + torch.arange(width)[None]
         span = int(positions.max()) + 1
-        cache.reserve(span)
+        cache.reserve(max(rows) + 1, span)
         visible = torch.arange(span)[None, None] <= positions[:, :, None]
         place = self.device
         row_index = torch.tensor(rows, device=place)

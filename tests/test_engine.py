@@ -45,7 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @lru_cache
 def model(variant: str = "grouped") -> Any:
-    made = tiny_llama(VOCABULARY, seed=len(variant), context=CONTEXT, **VARIANTS[variant])
+    options = {"initializer_range": 0.25, **VARIANTS[variant]}
+    made = tiny_llama(VOCABULARY, seed=len(variant), context=CONTEXT, **options)
     torch.manual_seed(1)
     for name, parameter in made.named_parameters():
         if name.endswith("bias"):
@@ -89,8 +90,10 @@ def assert_same(found: Draft, expected: Draft) -> None:
 
 
 def assert_close(found: Sequence[float], expected: Sequence[float]) -> None:
-    """Probabilities to 1e-5, and their logarithms, which reach -10, to a relative 1e-5."""
-    assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    """Probabilities to 1e-5. In their logarithms, which reach -10, float32 itself leaves an
+    error of up to 1e-5 in either engine (measured against float64).
+    """
+    assert found == pytest.approx(expected, abs=2e-5)
     assert [math.exp(v) for v in found] == pytest.approx([math.exp(v) for v in expected], abs=1e-5)
 
 

@@ -48,7 +48,6 @@ class DecodingConfig:
         prune: give up branches that cannot survive their level (never changes the answer).
         prune_epsilon: safety margin of that comparison.
         retrieval_timeout: seconds after which a retrieval counts as failed.
-        input_style: how a question is put into the prompt's template; see `decoding.prompt`.
         released_special_tokens: in the released procedures, "kept" or "stripped" decoding of
             special tokens (the pinned engine stripped them).
         released_seqscore, released_groundness, released_utility: the published flags
@@ -85,7 +84,6 @@ class DecodingConfig:
     prune: bool = True
     prune_epsilon: float = 1e-6
     retrieval_timeout: float = 30.0
-    input_style: Literal["instruction", "instruction+input"] = "instruction"
     released_special_tokens: Literal["kept", "stripped"] = "stripped"
     released_seqscore: bool = True
     released_groundness: bool = True

@@ -213,8 +213,11 @@ class Question:
 
     `options` maps an option's key to its text for closed-set tasks ({"A": "Paris", ...} or
     {"true": "true", "false": "false"}); `passages`, when given, replaces the retriever.
+    `instruction`, when given, says what to do with the question: it takes the template's
+    `### Instruction:` part and the question its `### Input:` part. Retrieval asks for `text` only.
     """
 
     text: str
     passages: tuple[Passage, ...] | None = None
     options: Mapping[str, str] | None = None
+    instruction: str | None = None

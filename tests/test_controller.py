@@ -328,3 +328,16 @@ def test_a_control_id_in_the_text_never_enters_it() -> None:
     answer, _ = ask(script, ListRetriever(passages("w1")))
     assert answer.text == "a" and answer.citations == ()
     assert answer.segments[0].p_supported == pytest.approx({"fully": 0, "partially": 0, "no": 1})
+
+
+def test_an_instruction_takes_its_own_part_of_the_template() -> None:
+    from selfrag.answer import Question
+    from selfrag.controller.options import template_texts
+
+    closed = Question("Which?", options={"A": "one", "B": "two"}, instruction="Choose.")
+    assert template_texts(closed) == ("Choose.", "Which?\nA: one\nB: two")
+    assert template_texts(Question("Which?")) == ("Which?", None)
+    codec = prompts().codec
+    ids = prompts().question(*template_texts(Question("Which?", instruction="Choose.")))
+    written = "### Instruction:\nChoose.\n\n### Input:\nWhich?\n\n### Response:\n"
+    assert codec.decode(ids) == written

@@ -16,7 +16,7 @@ from decoding.vocabulary import ReflectionVocabulary
 from retrievers.hit import Hit
 from selfrag.answer import Budget, Decision, Question
 from selfrag.calibration import Calibration
-from selfrag.controller.options import question_with_options
+from selfrag.controller.options import template_texts
 from selfrag.errors import QuestionRefused
 from selfrag.events import EventLog
 from selfrag.requests import Branch, Expand, Expanded, Retrieve, Retrieved, Steps
@@ -74,7 +74,7 @@ class Inquiry:
                 "Shorten it.",
             )
         try:
-            prompt = self.prompts.question(question_with_options(self.question))
+            prompt = self.prompts.question(*template_texts(self.question))
         except ValueError as error:
             raise QuestionRefused(f"The question cannot be encoded: {error}.") from error
         if len(prompt) + 1 + MIN_ROOM > self.context_limit:  # 1: a control token follows

@@ -13,6 +13,12 @@ from collections.abc import Mapping
 from selfrag.answer import Question
 
 
+def template_texts(question: Question) -> tuple[str, str | None]:
+    """What stands in the prompt's `### Instruction:` and `### Input:` parts."""
+    text = question_with_options(question)
+    return (text, None) if question.instruction is None else (question.instruction, text)
+
+
 def question_with_options(question: Question) -> str:
     """The question as the model sees it: options in lines `KEY: text` below it.
 

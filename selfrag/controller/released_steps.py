@@ -26,13 +26,13 @@ from selfrag.answer import Answer, Citation, Decision
 from selfrag.calibration import Calibration
 from selfrag.controller.assemble import assemble
 from selfrag.controller.inquiry import Inquiry
-from selfrag.controller.options import question_with_options
+from selfrag.controller.options import template_texts
 from selfrag.requests import Steps
 
 
 def template(inquiry: Inquiry) -> tuple[Part, ...]:
     """The question's prompt as parts; a later prompt continues it with text."""
-    return question_parts(question_with_options(inquiry.question))
+    return question_parts(*template_texts(inquiry.question))
 
 
 def passage_parts(inquiry: Inquiry, hit: Hit) -> tuple[Part, ...]:

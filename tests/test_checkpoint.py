@@ -275,3 +275,23 @@ def test_calibration_travels_with_the_model(folder: Path) -> None:
         refused(folder, "calibration.json", weights=False)
     (folder / "calibration.json").write_bytes(b"\xff\xfe\xfa")
     refused(folder, "calibration.json", weights=False)
+
+
+@pytest.mark.parametrize(
+    ("version", "setting", "expected"),
+    [("4.36.2", None, True), ("4.36.2", False, False), ("5.23.0", None, False)],
+)
+def test_a_silent_llama_tokenizer_of_2023_is_a_legacy_one(
+    tmp_path: Path, version: str, setting: bool | None, expected: bool
+) -> None:
+    from tiny_tokenizers import llama
+
+    from selfrag.backends.checkpoint import is_silently_legacy
+
+    llama(legacy=True).save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings.pop("legacy", None)
+    path.write_text(json.dumps(settings | ({} if setting is None else {"legacy": setting})))
+    (tmp_path / "config.json").write_text(json.dumps({"transformers_version": version}))
+    assert is_silently_legacy(tmp_path) is expected

@@ -156,12 +156,34 @@ def _load_tokenizer(folder: Path, name: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        legacy = {"legacy": True} if is_silently_legacy(folder) else {}
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **legacy)
     except Exception as error:
         raise CorruptCheckpoint(
             f"The tokenizer of {name} cannot be loaded: {first_line(error)}",
             "The folder needs tokenizer.json, or tokenizer.model with the sentencepiece package.",
         ) from error
+
+
+def is_silently_legacy(folder: Path) -> bool:
+    """Whether a Llama tokenizer's `legacy` setting is absent and meant True.
+
+    Up to version 4 of transformers an absent setting meant the old behaviour: a space is put in
+    front of text after a control token. Version 5 takes an absent setting for False, so that a
+    checkpoint of 2023 would get other ids than it was trained with.
+    """
+    settings = _settings(folder / "tokenizer_config.json")
+    saved_by = str(_settings(folder / "config.json").get("transformers_version", "4"))
+    is_llama = str(settings.get("tokenizer_class", "")).startswith("LlamaTokenizer")
+    return is_llama and settings.get("legacy") is None and int(saved_by.split(".")[0] or 4) < 5
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """A JSON object of settings; empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return data if isinstance(data, dict) else {}
 
 
 def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:

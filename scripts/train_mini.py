@@ -6,30 +6,14 @@ python scripts/train_mini.py runs/mini --minutes 85
 import argparse
 from dataclasses import fields
 from pathlib import Path
-from random import Random
 
 import torch
 from torch.multiprocessing.spawn import start_processes
 
-from selfrag.training.mini.examples import Generator
-from selfrag.training.mini.inventor import Inventor
-from selfrag.training.mini.schemas import FACTS, read_entities, training_pairs
+from selfrag.training.mini.schemas import FACTS, read_entities
+from selfrag.training.mini.texts import tokenizer_texts
 from selfrag.training.mini.tokenizer import train_tokenizer
 from selfrag.training.mini.train import Trainer, TrainingPlan
-
-
-def make_tokenizer(facts: Path, target: Path, pieces: int) -> None:
-    """Learns the pieces from examples, from passages of the tables and from invented names."""
-    entities = read_entities(facts)
-    inventor = Inventor(entities)
-    generator, rng = Generator(inventor, 5, 0.1), Random(3)
-    texts: list[str] = []
-    for _ in range(12_000):
-        example = generator.example()
-        texts += [example.prompt, example.output]
-    texts += [f"{q}\n{title}\n{text}" for q, title, text in training_pairs(entities, rng)]
-    texts += [f"{inventor.model.place(rng)} {inventor.person(rng)}" for _ in range(20_000)]
-    train_tokenizer(texts, pieces).save_pretrained(target)
 
 
 def train(rank: int, options: argparse.Namespace) -> None:
@@ -73,7 +57,8 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if not (options.folder / "tokenizer").exists():
-        make_tokenizer(options.facts, options.folder / "tokenizer", options.pieces)
+        texts = tokenizer_texts(read_entities(options.facts))
+        train_tokenizer(texts, options.pieces).save_pretrained(options.folder / "tokenizer")
     (options.folder / "meeting").unlink(missing_ok=True)
     if options.processes > 1:
         start_processes(  # type: ignore[no-untyped-call]

@@ -11,8 +11,10 @@ from decoding.training_grammar import strict_violations
 from selfrag.training.masking import IGNORED
 from selfrag.training.mini.batches import Encoder
 from selfrag.training.mini.corpus import corpus_rows
-from selfrag.training.mini.examples import Example, Generator
-from selfrag.training.mini.inventor import Inventor, value_items
+from selfrag.training.mini.example import Example
+from selfrag.training.mini.generator import Generator
+from selfrag.training.mini.inventor import Inventor
+from selfrag.training.mini.lexicon import value_items
 from selfrag.training.mini.schemas import (
     KINDS,
     Entity,

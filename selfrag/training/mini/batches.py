@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset
 from transformers import PreTrainedTokenizerFast
 
 from selfrag.training.masking import IGNORED, mask_labels
-from selfrag.training.mini.examples import Example
+from selfrag.training.mini.example import Example
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.primer import Primer
 from selfrag.training.mini.schemas import read_entities

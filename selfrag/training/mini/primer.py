@@ -7,12 +7,68 @@ whose name shares nothing with the one asked about, and passages that help state
 which the question picks one.
 """
 
-from __future__ import annotations
-
-from selfrag.training.mini.examples import FULLY, RELEVANT, RETRIEVAL, Example, Generator, Segment
+from selfrag.training.mini.example import FULLY, RELEVANT, RETRIEVAL, Example, Segment, helpless
+from selfrag.training.mini.generator import Generator
 from selfrag.training.mini.inventor import Inventor
+from selfrag.training.mini.material import Material
 from selfrag.training.mini.schemas.questions import plain_question, with_habits
 from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence
+
+
+def _question(material: Material, entity: Entity, relation: Relation) -> str:
+    """A question with few courtesies."""
+    rng = material.rng
+    text = plain_question(entity, relation, rng, entity.spoken)
+    return with_habits(text, rng) if rng.random() < 0.2 else text
+
+
+def selected(material: Material) -> Example:
+    """The passage states several facts about the thing; the question asks for one."""
+    rng = material.rng
+    entity = material.entity()
+    asked = material.asked(entity)
+    relation = rng.choice(asked)
+    others = [other.key for other in asked if other is not relation]
+    extra = rng.choices((0, 1, 2, 3), (3, 4, 3, 1))[0]
+    keys = [relation.key, *rng.sample(others, min(extra, len(others)))]
+    rng.shuffle(keys)
+    sentence = answer_sentence(entity, relation.key)
+    segment = Segment(RETRIEVAL, sentence, material.passage(entity, keys), RELEVANT, FULLY)
+    return Example("answered", _question(material, entity, relation), (segment,), 5)
+
+
+def stranger_passage(material: Material) -> Example:
+    """The passage is about another thing of the same kind, often with the same relation."""
+    rng = material.rng
+    entity = material.entity()
+    relation = rng.choice(material.asked(entity))
+    other = material.inventor.entity(entity.kind, rng)
+    if set(words(other.name)) & set(words(entity.name)):
+        return stranger_passage(material)
+    stated = [r.key for r in material.asked(other)]
+    keys = [relation.key] if relation.key in stated and rng.random() < 0.7 else []
+    keys += rng.sample(stated, min(len(stated), rng.choice((1, 1, 2))))
+    passage = material.passage(other, list(dict.fromkeys(keys)))
+    text = _question(material, entity, relation)
+    return Example("irrelevant", text, (helpless(passage, named=False),), 1)
+
+
+def left_open(material: Material) -> Example:
+    """The passage is about the thing and does not state what is asked."""
+    rng = material.rng
+    entity = material.entity()
+    relation = rng.choice(material.asked(entity))
+    keys = material.other_keys(entity, relation.key)
+    if not keys:
+        return left_open(material)
+    passage = material.passage(entity, keys)
+    text = _question(material, entity, relation)
+    return Example("unstated", text, (helpless(passage, named=True),), 1)
+
+
+def words(name: str) -> list[str]:
+    """The words of a name in lower case, short ones left out."""
+    return [word for word in name.lower().replace("-", " ").split() if len(word) > 2]
 
 
 class Primer(Generator):
@@ -28,55 +84,5 @@ class Primer(Generator):
         """The next example."""
         if self.rng.random() >= self.primer_share:
             return super().example()
-        makers = (self._selected, self._stranger_passage, self._left_open)
-        return self.rng.choices(makers, (45, 38, 17))[0]()
-
-    def _question(self, entity: Entity, relation: Relation) -> str:
-        text = plain_question(entity, relation, self.rng, entity.spoken)
-        return with_habits(text, self.rng) if self.rng.random() < 0.2 else text
-
-    def _selected(self) -> Example:
-        """The passage states several facts about the thing; the question asks for one."""
-        entity = self._entity()
-        asked = self._asked(entity)
-        relation = self.rng.choice(asked)
-        others = [other.key for other in asked if other is not relation]
-        extra = self.rng.choices((0, 1, 2, 3), (3, 4, 3, 1))[0]
-        keys = [relation.key, *self.rng.sample(others, min(extra, len(others)))]
-        self.rng.shuffle(keys)
-        sentence = answer_sentence(entity, relation.key)
-        segment = Segment(RETRIEVAL, sentence, self._passage(entity, keys), RELEVANT, FULLY)
-        return Example("answered", self._question(entity, relation), (segment,), 5)
-
-    def _stranger_passage(self) -> Example:
-        """The passage is about another thing of the same kind, often with the same relation."""
-        entity = self._entity()
-        relation = self.rng.choice(self._asked(entity))
-        other = self.inventor.entity(entity.kind, self.rng)
-        if set(words(other.name)) & set(words(entity.name)):
-            return self._stranger_passage()
-        stated = [r.key for r in self._asked(other)]
-        keys = [relation.key] if relation.key in stated and self.rng.random() < 0.7 else []
-        keys += self.rng.sample(stated, min(len(stated), self.rng.choice((1, 1, 2))))
-        passage = self._passage(other, list(dict.fromkeys(keys)))
-        text = self._question(entity, relation)
-        return Example("irrelevant", text, (self._helpless(passage, named=False),), 1)
-
-    def _left_open(self) -> Example:
-        """The passage is about the thing and does not state what is asked."""
-        entity = self._entity()
-        relation = self.rng.choice(self._asked(entity))
-        keys = self._other_keys(entity, relation.key)
-        if not keys:
-            return self._left_open()
-        passage = self._passage(entity, keys)
-        text = self._question(entity, relation)
-        return Example("unstated", text, (self._helpless(passage, named=True),), 1)
-
-
-def words(name: str) -> list[str]:
-    """The words of a name in lower case, short ones left out."""
-    return [word for word in name.lower().replace("-", " ").split() if len(word) > 2]
-
-
-__all__ = ["Primer"]
+        makers = (selected, stranger_passage, left_open)
+        return self.rng.choices(makers, (45, 38, 17))[0](self.material)

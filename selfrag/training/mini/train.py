@@ -25,7 +25,7 @@ MODEL_CARD = """# selfrag-mini v1
 A small Llama with the control tokens of Self-RAG, made by `scripts/train_mini.py` of this
 repository on generated examples with invented names. It reads short passages and judges them; it
 knows no facts of its own. It is a demonstration and a test instrument. Weights are in bfloat16.
-The labels are defined in `selfrag/training/mini/examples.py`. License: MIT.
+The labels are defined in `selfrag/training/mini/example.py`. License: MIT.
 """
 
 

@@ -151,3 +151,11 @@ def uncapitalised(template: str) -> str:
     if template.startswith("{"):
         return template.replace("{S}", "{s}", 1)
     return template[:1].lower() + template[1:]
+
+
+def embedded(sentence: str, entity: Entity) -> str:
+    """A sentence about the thing as it stands after "and"."""
+    for start in ("The ", "It ", "A ", "An "):
+        if sentence.startswith(start) and not entity.name.startswith(start):
+            return sentence[:1].lower() + sentence[1:]
+    return sentence

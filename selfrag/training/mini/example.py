@@ -1,0 +1,93 @@
+"""One training example in the output grammar of Self-RAG.
+
+What the labels mean, so that they can be learnt and relied on:
+
+- `[Relevant]`: the passage is about a thing that the question names, or it states the asked fact.
+  `[Irrelevant]` otherwise; then the sentence is "I do not know." and no IsSup token follows.
+- `[Fully supported]`: the passage states what the sentence says. `[Partially supported]`: it states
+  a part of it, or only a part of what the question asks of one thing. `[No support /
+  Contradictory]`: the passage is about the thing but does not state what the sentence says; when it
+  does not state what was asked, the sentence is "I do not know.".
+- `[Utility:5]`: all that was asked is answered; `4`: at least half of it; `3`: less than half;
+  `2`: an answer is given that its passage does not support; `1`: nothing is answered.
+- A further segment begins with `[Retrieval]` while something asked is still open, with
+  `[Continue to Use Evidence]` when the passage at hand also states the next thing, and with
+  `[No Retrieval]` for a greeting or a closing remark. After a passage that did not help, the output
+  ends.
+
+Sentences that their passage does not support are marked as not to be learnt: the model learns to
+judge them, not to write them.
+"""
+
+from dataclasses import dataclass
+
+RETRIEVAL, NO_RETRIEVAL, CONTINUE = "[Retrieval]", "[No Retrieval]", "[Continue to Use Evidence]"
+RELEVANT, IRRELEVANT = "[Relevant]", "[Irrelevant]"
+FULLY, PARTIALLY, NO_SUPPORT = (
+    "[Fully supported]",
+    "[Partially supported]",
+    "[No support / Contradictory]",
+)
+UNKNOWN = "I do not know."
+PROMPT = "### Instruction:\n{instruction}\n\n### Response:\n"
+
+
+Passage = tuple[str, str]
+"""Title and text."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment of an output. A passage is (title, text). learnt: whether the model is to write
+    such a sentence."""
+
+    opening: str
+    sentence: str
+    passage: Passage | None = None
+    relevance: str = ""
+    support: str = ""
+    learnt: bool = True
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The text in parts, cut at control tokens, each with whether it may be learnt."""
+        parts = [(self.opening, True)]
+        if self.passage is not None:
+            title, text = self.passage
+            parts.append((f"<paragraph>{title}\n{text}</paragraph>{self.relevance}", True))
+        parts.append((self.sentence, self.learnt))
+        if self.support:
+            parts.append((self.support, True))
+        return parts
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example. kind: which sort of example it is, for shares and reports."""
+
+    kind: str
+    instruction: str
+    segments: tuple[Segment, ...]
+    utility: int
+
+    @property
+    def prompt(self) -> str:
+        """The text before the output."""
+        return PROMPT.format(instruction=self.instruction)
+
+    @property
+    def output(self) -> str:
+        """The output, end of text left out."""
+        parts = [text for segment in self.segments for text, _ in segment.pieces()]
+        return "".join(parts) + f"[Utility:{self.utility}]"
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The output in parts with whether they may be learnt; the end of text is part of it."""
+        parts = [part for segment in self.segments for part in segment.pieces()]
+        return [*parts, (f"[Utility:{self.utility}]</s>", True)]
+
+
+def helpless(passage: Passage, named: bool) -> Segment:
+    """The segment after a passage that does not answer. named: about a thing asked about."""
+    if named:
+        return Segment(RETRIEVAL, UNKNOWN, passage, RELEVANT, NO_SUPPORT)
+    return Segment(RETRIEVAL, UNKNOWN, passage, IRRELEVANT)

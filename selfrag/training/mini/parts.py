@@ -1,0 +1,201 @@
+"""Examples of several segments: lists of facts, overviews of a thing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfrag.training.mini.example import (
+    CONTINUE,
+    FULLY,
+    NO_RETRIEVAL,
+    RELEVANT,
+    RETRIEVAL,
+    Example,
+    Passage,
+    Segment,
+    helpless,
+)
+from selfrag.training.mini.material import Material, same_person
+from selfrag.training.mini.schemas.questions import with_habits
+from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence, fill, joined
+
+LISTS = (
+    "What are {}?",
+    "Tell me {}.",
+    "I would like to know {}.",
+    "Please tell me {}.",
+    "Can you tell me {}?",
+    "Name {}.",
+    "I need {}.",
+    "Give me {}.",
+    "What is {}?",
+    "{}?",
+    "Could you look up {}?",
+    "Do you know {}?",
+    "I want to know {}.",
+    "Find {}.",
+)
+OVERVIEWS = (
+    "Tell me about {}.",
+    "Tell me something about {}.",
+    "Give me an overview of {}.",
+    "Write a few sentences about {}.",
+    "Describe {} in a few sentences.",
+    "Give me some facts about {}.",
+    "Write a short text about {}.",
+    "I want to learn about {}.",
+    "What should I know about {}?",
+    "Introduce {}.",
+)
+COUNTED_OVERVIEWS = (
+    "Tell me {n} facts about {}.",
+    "Give me {n} facts about {}.",
+    "State {n} facts about {}.",
+    "Write {n} sentences about {}.",
+    "Name {n} things about {}.",
+    "I would like to know {n} facts about {}.",
+    "List {n} facts about {}.",
+    "What are {n} facts about {}?",
+    "Tell me {n} things about {}.",
+)
+GREETINGS = ("Greet me first. ", "Say hello, then answer: ", "Start with a greeting. ")
+GOODBYES = (" Say goodbye at the end.", " End with a goodbye.", " Then say goodbye.")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing asked for: a fact, the passage that states it and the sentence that answers."""
+
+    phrase: str
+    keys: tuple[str, ...]
+    entity: Entity
+    sentence: str
+
+
+def _part(material: Material, entity: Entity, relation: Relation) -> Part | None:
+    """The relation as a part of a longer request; None where no noun phrase asks for it."""
+    rng = material.rng
+    nouns = [noun.lstrip("+@") for noun in relation.nouns if noun.lstrip("+@").startswith("the ")]
+    if not nouns:
+        return None
+    phrase = fill(rng.choice(nouns), entity, entity.values[relation.key])
+    return Part(
+        phrase,
+        material.company(entity, relation.key),
+        entity,
+        answer_sentence(entity, relation.key),
+    )
+
+
+def many_parts(material: Material) -> Example:
+    """Two to five facts of different things asked in one sentence."""
+    rng = material.rng
+    wanted = rng.choices((2, 3, 4, 5), (3, 5, 3, 1))[0]
+    parts: list[Part] = []
+    same = rng.random() < 0.35
+    entity = material.entity()
+    while len(parts) < wanted:
+        if not same:
+            entity = (
+                material.entity()
+                if rng.random() < 0.6 or not parts
+                else (material.inventor.entity(entity.kind, rng))
+            )
+        relation = rng.choice(material.asked(entity))
+        part = _part(material, entity, relation)
+        if part is None or any(part.sentence == other.sentence for other in parts):
+            same = False
+            continue
+        parts.append(part)
+    text = rng.choice(LISTS).format(joined([part.phrase for part in parts]))
+    return told(material, "parts", with_habits(text, rng), parts)
+
+
+def told(material: Material, kind: str, text: str, parts: Sequence[Part]) -> Example:
+    """The segments that answer the parts in order; now and then the last passage is no help."""
+    rng = material.rng
+    segments: list[Segment] = []
+    if rng.random() < 0.12:
+        text = rng.choice(GREETINGS) + text
+        segments.append(Segment(NO_RETRIEVAL, "Hello!"))
+    fails = rng.random() < 0.12
+    answered = 0
+    for index, part in enumerate(parts):
+        if fails and index == len(parts) - 1:
+            segments.append(_failure(material, part))
+            break
+        passage = material.passage(part.entity, part.keys)
+        previous = next((s for s in reversed(segments) if s.passage), None)
+        if (
+            previous is not None
+            and index
+            and part.entity is parts[index - 1].entity
+            and (
+                any(key in parts[index - 1].keys for key in part.keys)
+                and _states(previous.passage, part)
+            )
+        ):
+            segments.append(Segment(CONTINUE, part.sentence))
+        else:
+            segments.append(Segment(RETRIEVAL, part.sentence, passage, RELEVANT, FULLY))
+        answered += 1
+    whole = answered == len(parts)
+    if whole and rng.random() < 0.1:
+        text += rng.choice(GOODBYES)
+        segments.append(Segment(NO_RETRIEVAL, "Goodbye!"))
+    utility = 5 if whole else 4 if 2 * answered >= len(parts) else 3 if answered else 1
+    return Example(kind, text, tuple(segments), utility)
+
+
+def _failure(material: Material, part: Part) -> Segment:
+    """A passage that does not help with this part."""
+    rng = material.rng
+    other = material.stranger(part.entity)
+    if other.name.lower() != part.entity.name.lower() and not same_person(part.entity, other.name):
+        keys = [key for key in part.keys if key in other.values]
+        if keys:
+            return helpless(material.passage(other, keys), named=False)
+    other = _entity_unlike(material, part.entity)
+    keys = [rng.choice(material.asked(other)).key]
+    return helpless(material.passage(other, keys), named=False)
+
+
+def _entity_unlike(material: Material, entity: Entity) -> Entity:
+    """A thing of another kind."""
+    while True:
+        other = material.entity()
+        if other.kind is not entity.kind:
+            return other
+
+
+def overview(material: Material) -> Example:
+    """Several facts about one thing: as many as asked for, three when no number is given."""
+    rng = material.rng
+    entity = material.entity()
+    asked = material.asked(entity)
+    if len(asked) < 3:
+        return overview(material)
+    number = rng.randint(2, min(7, len(asked)))
+    words = ("two", "three", "four", "five", "six", "seven")[number - 2]
+    name = entity.spoken
+    if rng.random() < 0.4:
+        number = 3
+        text = rng.choice(OVERVIEWS).format(name)
+    else:
+        text = rng.choice(COUNTED_OVERVIEWS).format(name, n=words if rng.random() < 0.7 else number)
+    keys = rng.sample([r.key for r in asked], number)
+    parts: list[Part] = []
+    while keys:
+        size = min(len(keys), rng.choices((1, 2, 3), (5, 3, 1))[0])
+        group, keys = tuple(keys[:size]), keys[size:]
+        parts += [Part("", group, entity, answer_sentence(entity, key)) for key in group]
+    return told(material, "overview", with_habits(text, rng), parts)
+
+
+def _states(passage: Passage | None, part: Part) -> bool:
+    """Whether the passage states the part's value."""
+    if passage is None:
+        return False
+    return any(
+        answer_sentence(part.entity, key) == part.sentence and part.entity.values[key] in passage[1]
+        for key in part.keys
+    )

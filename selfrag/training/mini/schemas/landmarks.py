@@ -1,0 +1,173 @@
+"""Landmarks: where they stand, when they were built and by whom."""
+
+from selfrag.training.mini.schemas.cells import Row, lands, listed, values, year
+from selfrag.training.mini.schemas.relation import Entity, Kind, Relation, with_indefinite
+
+LANDMARK = Kind(
+    key="landmark",
+    noun="landmark",
+    naming="landmark",
+    relations=(
+        Relation(
+            "city",
+            "city",
+            "{S} is in {v}.",
+            (
+                "{S} is in {v}.",
+                "{S} stands in {v}.",
+                "{S} is {a_noun} in {v}.",
+                "Visitors find {s} in {v}.",
+                "{S} is located in {v}.",
+            ),
+            ("It is in {v}.", "It stands in {v}."),
+            (
+                "the city of {s}",
+                "the location of {s}",
+                "{s}'s location",
+                "the city where {s} is",
+                "the place where {s} stands",
+            ),
+            (
+                "Where is {s}?",
+                "In which city is {s}?",
+                "Which city is {s} in?",
+                "Where is {s} located?",
+                "What city is {s} in?",
+                "Where does {s} stand?",
+                "Where can I see {s}?",
+                "{S} is in which city?",
+                "In what city does {s} stand?",
+                "Which city is home to {s}?",
+                "Where would I find {s}?",
+                "Where can I visit {s}?",
+                "In what place is {s}?",
+            ),
+            (
+                "where {s} is",
+                "in which city {s} is",
+                "which city {s} is in",
+                "where {s} is located",
+                "where to find {s}",
+            ),
+            ("Which {noun} is in {v}?", "Which {noun} stands in {v}?"),
+        ),
+        Relation(
+            "country",
+            "country",
+            "{S} is in {v}.",
+            (
+                "{S} is in {v}.",
+                "{S} stands in {v}.",
+                "{S} is {a_noun} in {v}.",
+                "The country of {s} is {v}.",
+            ),
+            ("The country is {v}.", "It belongs to {v}."),
+            ("the country of {s}", "the country where {s} is", "the country in which {s} stands"),
+            (
+                "In which country is {s}?",
+                "Which country is {s} in?",
+                "What country is {s} in?",
+                "In what country does {s} stand?",
+                "{S} is in which country?",
+                "Which country is home to {s}?",
+                "To which country does {s} belong?",
+            ),
+            ("in which country {s} is", "which country {s} is in", "what country {s} is in"),
+        ),
+        Relation(
+            "year",
+            "year",
+            "{S} was completed in {v}.",
+            (
+                "{S} was completed in {v}.",
+                "{S} dates from {v}.",
+                "{S} was finished in {v}.",
+                "The year of {s} is {v}.",
+            ),
+            ("It was completed in {v}.", "It dates from {v}."),
+            (
+                "the year of {s}",
+                "the date of {s}",
+                "the year in which {s} was built",
+                "the completion year of {s}",
+                "the age of {s}",
+                "the year {s} was finished",
+            ),
+            (
+                "When was {s} built?",
+                "When was {s} completed?",
+                "In which year was {s} built?",
+                "In what year was {s} completed?",
+                "How old is {s}?",
+                "When was {s} finished?",
+                "What year was {s} built?",
+                "When was {s} opened?",
+                "From when does {s} date?",
+                "{S} was built when?",
+                "Since when has {s} existed?",
+            ),
+            (
+                "when {s} was built",
+                "in which year {s} was completed",
+                "how old {s} is",
+                "when {s} was finished",
+            ),
+        ),
+        Relation(
+            "builder",
+            "creator",
+            "{S} was built by {v}.",
+            (
+                "{S} was built by {v}.",
+                "The builder{s_v} of {s} {was_v} {v}.",
+                "{S} is the work of {v}.",
+                "{S} goes back to {v}.",
+            ),
+            ("It was built by {v}.", "It is the work of {v}."),
+            (
+                "@the builder of {s}",
+                "@the architect of {s}",
+                "@{s}'s builder",
+                "@{s}'s architect",
+                "@the designer of {s}",
+                "@the creator of {s}",
+            ),
+            (
+                "Who built {s}?",
+                "Who designed {s}?",
+                "By whom was {s} built?",
+                "Who made {s}?",
+                "Which architect built {s}?",
+                "Who had {s} built?",
+                "{S} was built by whom?",
+                "Whose work is {s}?",
+                "Who constructed {s}?",
+                "Who was the architect of {s}?",
+            ),
+            (
+                "who built {s}",
+                "who designed {s}",
+                "by whom {s} was built",
+                "which architect designed {s}",
+            ),
+        ),
+    ),
+    plans={"location": ("city", "country"), "origin": ("year", "builder")},
+    described=("city", "year", "builder"),
+)
+
+
+def read_landmark(row: Row) -> Entity:
+    """One row of the table as a landmark."""
+    return Entity(
+        LANDMARK,
+        row["name"],
+        row["article"],
+        values(
+            city=row["city"],
+            country=lands(row["country"]),
+            year=year(row["year"]),
+            builder=listed(row["builder"]),
+        ),
+        {"noun": row["kind"], "a_noun": with_indefinite(row["kind"])} if row["kind"] else {},
+    )

@@ -2,12 +2,23 @@
 
 In the full mixture most outputs can be guessed from the passage alone, and a small model settles
 for that: after 18 million tokens it copied values perfectly and gave every passage the same
-p(Relevant). Here the question decides everything. Half of the passages are about another thing
-whose name shares nothing with the one asked about, and passages that help state several facts, of
-which the question picks one.
+p(Relevant). Here the question decides everything: passages state several facts, of which it picks
+one; the same question comes with a passage that answers it and with one that does not; passages
+are about things whose names share nothing with the one asked about; and values of one relation
+are put into the sentence of another, to be judged as unsupported.
 """
 
-from selfrag.training.mini.example import FULLY, RELEVANT, RETRIEVAL, Example, Segment, helpless
+from collections.abc import Callable
+
+from selfrag.training.mini.example import (
+    FULLY,
+    NO_SUPPORT,
+    RELEVANT,
+    RETRIEVAL,
+    Example,
+    Segment,
+    helpless,
+)
 from selfrag.training.mini.generator import Generator
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.material import Material
@@ -53,22 +64,50 @@ def stranger_passage(material: Material) -> Example:
     return Example("irrelevant", text, (helpless(passage, named=False),), 1)
 
 
-def left_open(material: Material) -> Example:
-    """The passage is about the thing and does not state what is asked."""
+def contrast(material: Material) -> list[Example]:
+    """One question with a passage that states the answer, and with one that leaves it open."""
     rng = material.rng
     entity = material.entity()
     relation = rng.choice(material.asked(entity))
     keys = material.other_keys(entity, relation.key)
     if not keys:
-        return left_open(material)
-    passage = material.passage(entity, keys)
+        return [selected(material)]
     text = _question(material, entity, relation)
-    return Example("unstated", text, (helpless(passage, named=True),), 1)
+    stated = material.passage(entity, material.company(entity, relation.key))
+    sentence = answer_sentence(entity, relation.key)
+    answered = Segment(RETRIEVAL, sentence, stated, RELEVANT, FULLY)
+    left_open = helpless(material.passage(entity, keys), named=True)
+    return [Example("answered", text, (answered,), 5), Example("unstated", text, (left_open,), 1)]
+
+
+def misread(material: Material) -> Example:
+    """The asked relation with the value of another one: a sentence to judge, not to write."""
+    rng = material.rng
+    entity = material.entity()
+    relation = rng.choice(material.asked(entity))
+    keys = material.other_keys(entity, relation.key)
+    if not keys:
+        return misread(material)
+    value = entity.values[rng.choice(keys)]
+    wrong = Entity(entity.kind, entity.name, entity.article, {relation.key: value}, entity.slots)
+    passage = material.passage(entity, keys)
+    sentence = answer_sentence(wrong, relation.key)
+    segment = Segment(RETRIEVAL, sentence, passage, RELEVANT, NO_SUPPORT, learnt=False)
+    return Example("contradicted", _question(material, entity, relation), (segment,), 2)
 
 
 def words(name: str) -> list[str]:
     """The words of a name in lower case, short ones left out."""
     return [word for word in name.lower().replace("-", " ").split() if len(word) > 2]
+
+
+COURSE: tuple[Callable[[Material], list[Example]], ...] = (
+    lambda material: [selected(material)],
+    lambda material: [stranger_passage(material)],
+    lambda material: [misread(material)],
+    contrast,
+)
+COURSE_WEIGHTS = (20, 15, 20, 45)
 
 
 class Primer(Generator):
@@ -79,10 +118,12 @@ class Primer(Generator):
     ) -> None:
         super().__init__(inventor, seed, long_share)
         self.primer_share = primer_share
+        self._pending: list[Example] = []
 
     def example(self) -> Example:
         """The next example."""
         if self.rng.random() >= self.primer_share:
             return super().example()
-        makers = (selected, stranger_passage, left_open)
-        return self.rng.choices(makers, (45, 38, 17))[0](self.material)
+        if not self._pending:
+            self._pending = self.rng.choices(COURSE, COURSE_WEIGHTS)[0](self.material)
+        return self._pending.pop()

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from selfrag.training.mini.examples import FOREIGN_NOUNS
+from selfrag.training.mini.foreign import FOREIGN_NOUNS
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.schemas import Entity, Relation, question
-from selfrag.training.mini.schemas.questions import NOUN_WRAPPERS, noun_question, with_habits
+from selfrag.training.mini.schemas.questions import noun_question, with_habits
+from selfrag.training.mini.schemas.wrappers import NOUN_WRAPPERS
 
 
 def calibration_questions(

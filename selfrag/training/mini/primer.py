@@ -4,8 +4,9 @@ In the full mixture most outputs can be guessed from the passage alone, and a sm
 for that: after 18 million tokens it copied values perfectly and gave every passage the same
 p(Relevant). Here the question decides everything: passages state several facts, of which it picks
 one; the same question comes with a passage that answers it and with one that does not; passages
-are about things whose names share nothing with the one asked about; and values of one relation
-are put into the sentence of another, to be judged as unsupported.
+are about things whose names share nothing with the one asked about; values of one relation are
+put into the sentence of another, to be judged as unsupported; and supported sentences that answer
+something else are judged as useless.
 """
 
 from collections.abc import Callable
@@ -96,6 +97,20 @@ def misread(material: Material) -> Example:
     return Example("contradicted", _question(material, entity, relation), (segment,), 2)
 
 
+def beside(material: Material) -> Example:
+    """A true and supported sentence that does not answer the question: of no use."""
+    rng = material.rng
+    entity = material.entity()
+    relation = rng.choice(material.asked(entity))
+    keys = material.other_keys(entity, relation.key)
+    if not keys:
+        return beside(material)
+    sentence = answer_sentence(entity, keys[0])
+    passage = material.passage(entity, keys)
+    segment = Segment(RETRIEVAL, sentence, passage, RELEVANT, FULLY, learnt=False)
+    return Example("beside", _question(material, entity, relation), (segment,), 1)
+
+
 def words(name: str) -> list[str]:
     """The words of a name in lower case, short ones left out."""
     return [word for word in name.lower().replace("-", " ").split() if len(word) > 2]
@@ -105,9 +120,10 @@ COURSE: tuple[Callable[[Material], list[Example]], ...] = (
     lambda material: [selected(material)],
     lambda material: [stranger_passage(material)],
     lambda material: [misread(material)],
+    lambda material: [beside(material)],
     contrast,
 )
-COURSE_WEIGHTS = (20, 15, 20, 45)
+COURSE_WEIGHTS = (18, 12, 15, 15, 40)
 
 
 class Primer(Generator):

@@ -5,6 +5,7 @@ from random import Random
 
 from selfrag.training.mini.lexicon import Lexicon
 from selfrag.training.mini.schemas.animals import plural
+from selfrag.training.mini.schemas.countries import feature_slots
 from selfrag.training.mini.schemas.inventions import invention_slots
 from selfrag.training.mini.schemas.people import family_aliases, person_slots
 from selfrag.training.mini.schemas.relation import Entity, Kind, with_indefinite
@@ -21,7 +22,7 @@ def unvalued(kind: Kind, name: str, lexicon: Lexicon, rng: Random) -> Entity:
 
 def _country(kind: Kind, name: str, lexicon: Lexicon, rng: Random) -> Entity:
     article = "the" if rng.random() < 0.08 or name.endswith(("Islands", "Republic")) else ""
-    return Entity(kind, name, article, slots={"feature_noun": rng.choice(FEATURES)})
+    return Entity(kind, name, article, slots=feature_slots(rng.choice(FEATURES)))
 
 
 def _river(kind: Kind, name: str, lexicon: Lexicon, rng: Random) -> Entity:

@@ -7,7 +7,7 @@ from selfrag.training.mini.schemas.country_geography import (
     LARGEST_CITY,
     NEIGHBOURS,
 )
-from selfrag.training.mini.schemas.relation import Entity, Kind, Relation
+from selfrag.training.mini.schemas.relation import Entity, Kind, Relation, with_indefinite
 
 CAPITAL = Relation(
     "capital",
@@ -248,6 +248,17 @@ COUNTRY = Kind(
 )
 
 
+def natural_feature(row: Row) -> str:
+    """The feature as prose names it: "the Rhine", "the Sahara", "Mont Blanc"."""
+    with_article = row["feature_kind"] in ("river", "desert")
+    return f"the {row['feature']}" if with_article and row["feature"] else row["feature"]
+
+
+def feature_slots(kind: str) -> dict[str, str]:
+    """The words for a kind of natural feature."""
+    return {"feature_noun": kind, "a_feature": with_indefinite(kind)}
+
+
 def read_country(row: Row) -> Entity:
     """One row of the table as a country."""
     return Entity(
@@ -261,8 +272,8 @@ def read_country(row: Row) -> Entity:
             continent=listed(row["continent"]),
             largest_city=row["largest_city"],
             neighbours=lands(row["neighbours"]),
-            feature=row["feature"],
+            feature=natural_feature(row),
             demonym=row["demonym"],
         ),
-        {"feature_noun": row["feature_kind"]},
+        feature_slots(row["feature_kind"]),
     )

@@ -12,7 +12,7 @@ from torch.multiprocessing.spawn import start_processes
 
 from selfrag.training.mini.schemas import FACTS, read_entities
 from selfrag.training.mini.texts import tokenizer_texts
-from selfrag.training.mini.tokenizer import train_tokenizer
+from selfrag.training.mini.tokenizer import load_tokenizer, train_tokenizer
 from selfrag.training.mini.train import Trainer, TrainingPlan
 
 
@@ -27,7 +27,15 @@ def train(rank: int, options: argparse.Namespace) -> None:
     plan = TrainingPlan(
         **{field.name: getattr(options, field.name) for field in fields(TrainingPlan)}
     )
-    trainer = Trainer(plan, options.folder, options.facts, options.preview, rank, options.processes)
+    trainer = Trainer(
+        plan,
+        options.folder,
+        options.facts,
+        options.preview,
+        options.start,
+        rank,
+        options.processes,
+    )
     with (options.folder / "log.jsonl").open("a", encoding="utf-8") as log:
 
         def report(line: str) -> None:
@@ -43,6 +51,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="holds tokenizer, checkpoint, log and export")
     parser.add_argument("--facts", type=Path, default=FACTS)
     parser.add_argument("--preview", type=Path, help="another folder for each checkpoint's export")
+    parser.add_argument("--start", type=Path, help="an exported model to begin with")
     parser.add_argument("--pieces", type=int, default=900)
     parser.add_argument("--processes", type=int, default=2, help="each computes a part of a batch")
     parser.add_argument("--threads", type=int, default=1, help="of each process")
@@ -56,6 +65,8 @@ def main() -> None:
             parser.add_argument(name, type=type(field.default), default=field.default)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    if options.start is not None and not (options.folder / "tokenizer").exists():
+        load_tokenizer(options.start).save_pretrained(options.folder / "tokenizer")
     if not (options.folder / "tokenizer").exists():
         texts = tokenizer_texts(read_entities(options.facts))
         train_tokenizer(texts, options.pieces).save_pretrained(options.folder / "tokenizer")

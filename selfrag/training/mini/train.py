@@ -92,7 +92,11 @@ def rate_at(plan: TrainingPlan, step: int, share: float) -> float:
 
 
 class Trainer:
-    """One run in a folder that holds its tokenizer; picks up the newest checkpoint by itself."""
+    """One run in a folder that holds its tokenizer; picks up the newest checkpoint by itself.
+
+    Without a checkpoint it begins with the weights of `start`, an exported model with the same
+    tokenizer, or with fresh ones.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class Trainer:
         folder: Path,
         facts: Path,
         preview: Path | None,
+        start: Path | None = None,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
@@ -115,6 +120,9 @@ class Trainer:
         self.seconds, self.steps, self.tokens_seen, self.resumed = 0.0, 0, 0, 0
         if (folder / "checkpoint.pt").exists():
             self._load()
+        elif start is not None:
+            exported = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+            self.model.load_state_dict(exported.state_dict())
 
     def _load(self) -> None:
         state = torch.load(self.folder / "checkpoint.pt", weights_only=True)

@@ -215,7 +215,7 @@ FEATURE = Relation(
         "Which {feature_noun} is marked on a map of {s}?",
         "Which {feature_noun} belongs to {s}?",
         "Which {feature_noun} does {s} have?",
-        "Which {feature_noun} does the country {s} have?",
+        "Which {feature_noun} does the country of {s} have?",
         "Which {feature_noun} can I visit in {s}?",
         "Which {feature_noun} could I see on a trip to {s}?",
         "Which {feature_noun} would I come across in {s}?",

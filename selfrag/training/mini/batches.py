@@ -72,11 +72,12 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         tokens: int,
         long_share: float,
         primer_share: float,
+        reading_share: float,
         pool: int = 1024,
     ) -> None:
         self.folder, self.facts, self.seed = folder, facts, seed
         self.tokens, self.pool = tokens, pool
-        self.long_share, self.primer_share = long_share, primer_share
+        self.shares = long_share, primer_share, reading_share
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         torch.set_num_threads(1)
@@ -84,7 +85,7 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         seed = self.seed * 1000 + (worker.id if worker else 0)
         rng = Random(seed)
         inventor = Inventor(read_entities(self.facts))
-        generator = Primer(inventor, seed, self.long_share, self.primer_share)
+        generator = Primer(inventor, seed, *self.shares)
         tokenizer = load_tokenizer(self.folder)
         encoder = Encoder(tokenizer)
         pad_id = len(tokenizer) - 1

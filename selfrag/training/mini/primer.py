@@ -23,6 +23,7 @@ from selfrag.training.mini.example import (
 from selfrag.training.mini.generator import Generator
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.material import Material
+from selfrag.training.mini.reading import Reader
 from selfrag.training.mini.schemas.questions import plain_question, with_habits
 from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence
 
@@ -127,18 +128,28 @@ COURSE_WEIGHTS = (18, 12, 15, 15, 40)
 
 
 class Primer(Generator):
-    """Draws `primer_share` of its examples from the first course, the others from the mixture."""
+    """Draws `primer_share` of its examples from the first course, `reading_share` from the reading
+    exercises, the others from the mixture."""
 
     def __init__(
-        self, inventor: Inventor, seed: int, long_share: float = 0.2, primer_share: float = 0.85
+        self,
+        inventor: Inventor,
+        seed: int,
+        long_share: float = 0.2,
+        primer_share: float = 0.85,
+        reading_share: float = 0.0,
     ) -> None:
         super().__init__(inventor, seed, long_share)
-        self.primer_share = primer_share
+        self.primer_share, self.reading_share = primer_share, reading_share
+        self.reader = Reader(self.material)
         self._pending: list[Example] = []
 
     def example(self) -> Example:
         """The next example."""
-        if self.rng.random() >= self.primer_share:
+        chance = self.rng.random()
+        if chance < self.reading_share:
+            return self.reader.example()
+        if chance >= self.reading_share + self.primer_share:
             return super().example()
         if not self._pending:
             self._pending = self.rng.choices(COURSE, COURSE_WEIGHTS)[0](self.material)

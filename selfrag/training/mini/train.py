@@ -18,6 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from selfrag.training.masking import IGNORED
 from selfrag.training.mini.batches import Batches
+from selfrag.training.mini.muon import Muon
 from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
 
 MODEL_CARD = """# selfrag-mini v1
@@ -29,15 +30,16 @@ The labels are defined in `selfrag/training/mini/example.py`. License: MIT.
 """
 
 
-FIRST_COURSE = (0.0, 0.85)
-"""`long_share` and `primer_share` in the beginning."""
+FIRST_COURSE = (0.0, 0.85, 0.0)
+"""`long_share`, `primer_share` and `reading_share` in the beginning."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
-    long_share, primer_share: of examples with several segments and from the first course (see
-    `primer`), after the first `short_until` of the time, in which nearly all are from that course.
+    primer_share, reading_share: of examples from the first course and of reading exercises (see
+    `primer`, `reading`); long_share: of examples with several segments among the others. All this
+    after the first `short_until` of the time, in which nearly all are from the first course.
     control_weight: of a control token against a word; the judgements are few among many words.
     text_weight: of the loss on questions and passages in the first `text_until` of the time. To
     predict a passage from its question is to learn which passages fit; after that only outputs
@@ -48,7 +50,8 @@ class TrainingPlan:
     rate: float = 1e-3
     decay: float = 0.33
     long_share: float = 0.2
-    primer_share: float = 0.3
+    primer_share: float = 0.2
+    reading_share: float = 0.4
     short_until: float = 0.25
     control_weight: float = 5.0
     text_weight: float = 0.5
@@ -84,6 +87,21 @@ def new_model(plan: TrainingPlan, vocabulary: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
+def optimisers(model: LlamaForCausalLM, rate: float) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the matrices of the layers, AdamW for embeddings, output layer and norms."""
+    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    inside = {id(parameter) for parameter in matrices}
+    others = [p for p in model.parameters() if id(p) not in inside]
+    rest = torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
+    return Muon(matrices, lr=rate), rest
+
+
+def fast_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; others take ten times as long as float32."""
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+
+
 def rate_at(plan: TrainingPlan, step: int, share: float) -> float:
     """The learning rate after this share of the time: warm-up, constant, linear decay to 2 %."""
     warm = min(1.0, (step + 1) / 200)
@@ -114,9 +132,8 @@ class Trainer:
         self.vocabulary = len(load_tokenizer(self.tokenizer_folder))
         self.first_control = self.vocabulary - 1 - len(CONTROL_TOKENS)
         self.model = new_model(plan, self.vocabulary)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
-        )
+        import os
+        self.optimisers = optimisers(self.model, plan.rate) if os.environ.get("MUON","1")=="1" else (torch.optim.AdamW(self.model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True),)
         self.seconds, self.steps, self.tokens_seen, self.resumed = 0.0, 0, 0, 0
         if (folder / "checkpoint.pt").exists():
             self._load()
@@ -127,7 +144,8 @@ class Trainer:
     def _load(self) -> None:
         state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         self.seconds, self.steps = state["seconds"], state["steps"]
         self.tokens_seen, self.resumed = state["tokens"], state["resumed"] + 1
 
@@ -137,7 +155,7 @@ class Trainer:
             return
         state = {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "seconds": self.seconds,
             "steps": self.steps,
             "tokens": self.tokens_seen,
@@ -150,11 +168,11 @@ class Trainer:
         if self.preview is not None:
             export(self.model, self.tokenizer_folder, self.preview)
 
-    def _batches(self, long_share: float, primer_share: float) -> Iterator[tuple[Tensor, Tensor]]:
-        seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(long_share * 100)
+    def _batches(self, shares: tuple[float, float, float]) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(shares[0] * 100)
         seed = seed * self.processes + self.rank
         data = Batches(
-            self.tokenizer_folder, self.facts, seed, self.plan.tokens, long_share, primer_share
+            self.tokenizer_folder, self.facts, seed, self.plan.tokens, *shares
         )
         return iter(
             torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=32)
@@ -181,19 +199,21 @@ class Trainer:
         body = torch.compile(self.model.model, dynamic=True) if plan.compiled else self.model.model
         self.model.train()
         share = self.seconds / (60 * plan.minutes)
-        short, later = share < plan.short_until, (plan.long_share, plan.primer_share)
-        batches = self._batches(*(FIRST_COURSE if short else later))
+        short = share < plan.short_until
+        later = (plan.long_share, plan.primer_share, plan.reading_share)
+        batches = self._batches(FIRST_COURSE if short else later)
         saved = self.seconds
         losses: list[float] = []
         mark = (time.monotonic(), self.tokens_seen)
         while share < 1.0:
             started = time.monotonic()
             if short and share >= plan.short_until:
-                short, batches = False, self._batches(*later)
+                short, batches = False, self._batches(later)
             ids, labels = next(batches)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate_at(plan, self.steps, share)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = rate_at(plan, self.steps, share)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
                 states = body(input_ids=ids).last_hidden_state[:, :-1]
                 targets = labels[:, 1:]
                 counted = targets != IGNORED
@@ -216,14 +236,15 @@ class Trainer:
             spent = min(time.monotonic() - started, 5.0)
             seconds, mean_loss, tokens = self._shared(spent, marks.item(), ids.numel())
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimiser.step()
-            self.optimiser.zero_grad()
+            for optimiser in self.optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
             losses.append(mean_loss)
             self.steps += 1
             self.tokens_seen += tokens
             self.seconds += seconds
             share = self.seconds / (60 * plan.minutes)
-            if self.steps % 100 == 0:
+            if self.steps % 50 == 0:
                 now = time.monotonic()
                 speed = (self.tokens_seen - mark[1]) / (now - mark[0])
                 mark = (now, self.tokens_seen)

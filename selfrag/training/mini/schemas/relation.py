@@ -127,6 +127,9 @@ def joined(items: Sequence[str]) -> str:
 
 def answer_sentence(entity: Entity, key: str) -> str:
     """The sentence that answers every question about this relation of the thing."""
+    sentence, value = entity.values.get("sentence", ""), entity.values[key]
+    if key == "answer" and value in sentence:
+        return sentence
     return capitalised(fill(entity.kind.relation(key).answer, entity, entity.values[key]))
 
 

@@ -174,7 +174,6 @@ DISCOVERER = Relation(
         "@the person who found {s}",
         "@the person credited with the discovery of {s}",
         "@the person credited with discovering {s}",
-        "@the one to whom the discovery of {s} is credited",
     ),
     (
         "Who discovered {s}?",

@@ -32,7 +32,6 @@ DISCOVERER = Relation(
         "@the one who discovered {s}",
         "@the person credited with discovering {s}",
         "@the person credited with the discovery of {s}",
-        "@the one to whom the discovery of {s} is credited",
         "@the finder of {s}",
     ),
     (

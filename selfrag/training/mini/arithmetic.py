@@ -1,5 +1,6 @@
 """Small sums, differences, products, quotients and shares in many wordings."""
 
+from collections.abc import Callable
 from random import Random
 
 NUMBER_WORDS = (
@@ -205,7 +206,7 @@ def arithmetic(rng: Random) -> tuple[str, str]:
         plain = f"{number_words(one)} {sign} {number_words(two)}"
     if len(sign) == 1 and rng.random() < 0.2:
         plain = f"{one}{sign}{two}"
-    said = number_words if rng.random() < 0.2 else str
+    said: Callable[[int], str] = number_words if rng.random() < 0.2 else str
     verbal, noun = (text.format(a=said(one), b=said(two)) for text in (verbal, noun))
     return _asked(rng, plain, verbal, noun, sort), f"The result is {result}."
 

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from selfrag.training.mini.rewriting_shapes import SHAPES
 from selfrag.training.mini.talk import Words
 
 LEADS = (
@@ -9,107 +10,116 @@ LEADS = (
     "",
     "",
     "",
+    "",
+    "",
+    "",
+    "",
+    "Please ",
     "Please ",
     "Can you ",
     "Could you ",
     "Would you ",
+    "Will you ",
     "Could you please ",
+    "Can you please ",
+    "Would you please ",
+    "Would you kindly ",
+    "Can you quickly ",
+    "Could you just ",
     "I want you to ",
+    "I would like you to ",
+    "I'd like you to ",
+    "I need you to ",
+    "I ask you to ",
+    "You should ",
+    "You must ",
+    "Your job is to ",
+    "Your task is to ",
+    "Try to ",
     "Now ",
+    "Now please ",
+    "Next, ",
+    "Then ",
     "Kindly ",
+    "Just ",
+    "Simply ",
     "Hey, ",
+    "OK, ",
+    "So, ",
+    "First, ",
+    "Assistant, ",
+    "Do this: ",
     "Your task: ",
+    "Task: ",
+    "A task for you: ",
+    "Exercise: ",
+    "Instruction: ",
+    "Here is a task: ",
+    "One more thing: ",
 )
-QUESTION_LEADS = ("Can you ", "Could you ", "Would you ", "Could you please ")
+THINGS: tuple[str, ...] = (
+    "",
+    "",
+    "the phrase ",
+    "the text ",
+    "the expression ",
+    "my text ",
+    "my phrase ",
+)
+"""What may stand before the phrase inside a sentence."""
+LAST_THINGS = (
+    "this: ",
+    "this phrase: ",
+    "this text: ",
+    "the following: ",
+    "the following text: ",
+    "this one: ",
+)
+"""What may stand before it at the end of a sentence."""
+QUESTION_LEADS = (
+    "Can you ",
+    "Could you ",
+    "Would you ",
+    "Will you ",
+    "Could you please ",
+    "Can you please ",
+    "Would you please ",
+    "Would you kindly ",
+    "Can you quickly ",
+    "Could you just ",
+)
+PARTED = ("first", "last", "comma", "hyphens")
+"""Tasks that need a phrase of several words."""
 SORTS = (
     "repeat",
     "repeat",
+    "repeat",
+    "quote",
     "quote",
     "lower",
+    "lower",
+    "upper",
     "upper",
     "swap",
     "join",
     "end",
     "first",
+    "first",
     "last",
+    "last",
+    "spell",
     "spell",
     "twice",
     "question",
     "replace",
     "comma",
+    "stop",
+    "brackets",
+    "thrice",
+    "after",
+    "before",
+    "hyphens",
 )
-SHAPES: dict[str, tuple[str, ...]] = {
-    "repeat": (
-        "repeat {t}",
-        "say {t}",
-        "write {t}",
-        "copy {t}",
-        "type {t}",
-        "echo {t}",
-        "repeat after me: {p}",
-        "write down {t}",
-        "print {t}",
-    ),
-    "quote": (
-        "put {t} in quotation marks",
-        "quote {t}",
-        "write {t} with quotation marks",
-        "add quotation marks to {t}",
-    ),
-    "lower": (
-        "write {t} in lower case",
-        "convert {t} to lower case",
-        "make {t} lowercase",
-        "change {t} to small letters",
-        "rewrite {t} in lowercase letters",
-    ),
-    "upper": (
-        "write {t} in capital letters",
-        "write {t} in upper case",
-        "make {t} uppercase",
-        "convert {t} to upper case",
-        "put {t} in capitals",
-        "capitalise {t}",
-    ),
-    "swap": (
-        "swap the words in {t}",
-        "reverse the order of the words in {t}",
-        "exchange the two words {t}",
-        "switch the words of {t}",
-    ),
-    "join": (
-        "join {t} and {o} with a hyphen",
-        "put a hyphen between {t} and {o}",
-        "connect {t} and {o} with a hyphen",
-    ),
-    "end": (
-        "add an exclamation mark to {t}",
-        "write {t} with an exclamation mark",
-        "put an exclamation mark after {t}",
-    ),
-    "question": (
-        "add a question mark to {t}",
-        "turn {t} into a question",
-        "put a question mark after {t}",
-    ),
-    "first": (
-        "give me the first word of {t}",
-        "write the first word of {t}",
-        "what is the first word of {t}",
-        "take the first word of {t}",
-    ),
-    "last": (
-        "give me the last word of {t}",
-        "write the last word of {t}",
-        "what is the last word of {t}",
-        "take the last word of {t}",
-    ),
-    "spell": ("spell {t}", "spell out {t}", "spell {t} letter by letter", "how do you spell {t}"),
-    "twice": ("write {t} twice", "say {t} two times", "repeat {t} twice", "double {t}"),
-    "replace": ("replace {t} with {o}", "write {o} instead of {t}"),
-    "comma": ("put a comma between the words of {t}", "separate the words {t} with commas"),
-}
-"""Wordings of each task: `{t}` is the phrase with its quotes, `{p}` the phrase, `{o}` another."""
 
 
 def rewritten(sort: str, phrase: str, other: str) -> str:
@@ -130,6 +140,12 @@ def rewritten(sort: str, phrase: str, other: str) -> str:
         "twice": f"{phrase} {phrase}",
         "replace": other,
         "comma": ", ".join(parts),
+        "hyphens": "-".join(parts),
+        "stop": f"{phrase}.",
+        "brackets": f"({phrase})",
+        "thrice": f"{phrase} {phrase} {phrase}",
+        "after": f"{phrase} {other}",
+        "before": f"{other} {phrase}",
     }
     return answers[sort]
 
@@ -139,19 +155,24 @@ def rewriting(rng: Random, words: Words) -> tuple[str, str]:
     phrase = words(rng)
     count = len(phrase.split())
     sort = rng.choice(SORTS)
-    if (sort == "swap" and count != 2) or (sort in ("first", "last", "comma") and count < 2):
+    if (sort == "swap" and count != 2) or (sort in PARTED and count < 2):
         sort = "repeat"
-    quoted = rng.choice(("{}", "'{}'", '"{}"', ": {}")).format(phrase)
-    thing = rng.choice(("", "the phrase ", "the words ", "the text ", "this: ", "the following: "))
-    target = thing + quoted.removeprefix(": ")
+    if sort == "spell":
+        phrase = phrase.split()[0]
+    shape = rng.choice(SHAPES[sort])
+    quoted = rng.choice(("{}", "'{}'", '"{}"')).format(phrase)
+    things = THINGS
+    if "word" not in shape:
+        things = (*THINGS, "the word " if len(phrase.split()) == 1 else "the words ")
+    thing = rng.choice((*things, *LAST_THINGS) if shape.endswith("{t}") else things)
     other = words(rng)
-    text = rng.choice(SHAPES[sort]).format(t=target, p=phrase, o=other)
+    text = shape.format(t=thing + quoted, p=phrase, o=other)
     return _courteous(text, rng), rewritten(sort, phrase, other)
 
 
 def _courteous(text: str, rng: Random) -> str:
     """The task as a sentence: with a lead, an end and mostly a capital."""
-    if text.startswith(("what", "how")):
+    if text.startswith(("what", "how", "which")):
         text += "?"
     else:
         lead = rng.choice(LEADS)

@@ -4,10 +4,10 @@ The variety is compositional: every noun phrase goes with every wrapper. `questi
 `all_questions` lists them without the random courtesies around them.
 """
 
-import re
 from collections.abc import Iterator
 from random import Random
 
+from selfrag.training.mini.schemas.record_shapes import record_question
 from selfrag.training.mini.schemas.relation import Entity, Relation, capitalised, fill
 from selfrag.training.mini.schemas.wrappers import (
     CLAUSE_WRAPPERS,
@@ -36,37 +36,6 @@ def noun_question(wrapper: str, noun: str, entity: Entity, value: str, spoken: s
     text = wrapper.replace("{is}", present).replace("{was}", past)
     text = text.replace("{N}", capitalised(phrase))
     return text.replace("{n}", phrase).replace("{k}", _keywords(phrase))
-
-
-RECORD_NAME = re.compile(
-    r"(?P<most>(?:second-|third-)?(?:most \w+|least \w+|\w+est|first|only|last)) (?P<noun>.+?)"
-    r"(?P<where> (?:in|of|on|by|from|with|at|to) .+)?"
-)
-
-
-def record_question(name: str, rng: Random) -> str | None:
-    """A record asked for by its noun ("Which lake is the largest?"); None for other names."""
-    found = RECORD_NAME.fullmatch(name)
-    if found is None:
-        return None
-    most, noun, where = found["most"], found["noun"], found["where"] or ""
-    return rng.choice(
-        (
-            "Which {n} is the {m}{w}?",
-            "Which {n}{w} is the {m}?",
-            "What {n} is the {m}{w}?",
-            "Which {n} is {m}{w}?",
-            "What {n}{w} is {m}?",
-            "Of every {n}{w}, which is the {m}?",
-            "Do you know which {n} is the {m}{w}?",
-            "Tell me which {n}{w} is the {m}.",
-            "Which is the {m} {n}{w}?",
-            "{m} {n}{w}",
-            "Which {n} counts as the {m}{w}?",
-            "I would like to know which {n} is the {m}{w}.",
-            "Name the {m} {n}{w}.",
-        )
-    ).format(n=noun, m=most, w=where)
 
 
 def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str) -> str:

@@ -1,0 +1,198 @@
+"""Records asked for by their noun: "Which lake is the largest in Africa?" and many other shapes.
+
+`{m}` is the superlative, `{n}` the noun, `{p}` its plural, `{w}` what follows them, which parts
+into a place `{b}` and a measure `{t}` ("by area"); `{o}` owns the record, `{W}` is the place first.
+"""
+
+import re
+from collections.abc import Sequence
+from random import Random
+
+RECORD_NAME = re.compile(
+    r"(?P<most>(?:second-|third-)?"
+    r"(?:(?:most|least) (?:\w+ly )?\w+|\w+est|first|only|last)) (?P<noun>.+?)"
+    r"(?P<where> (?:in|of|on|by|from|with|at|to|entirely within|flowing|between) .+)?"
+)
+RECORD_SHAPES = (
+    "Which {n} is the {m}{w}?",
+    "Which {n}{w} is the {m}?",
+    "What {n} is the {m}{w}?",
+    "Which {n} is {m}{w}?",
+    "What {n}{w} is {m}?",
+    "Of every {n}{w}, which is the {m}?",
+    "Do you know which {n} is the {m}{w}?",
+    "Tell me which {n}{w} is the {m}.",
+    "Which is the {m} {n}{w}?",
+    "{m} {n}{w}",
+    "Which {n} counts as the {m}{w}?",
+    "I would like to know which {n} is the {m}{w}.",
+    "Name the {m} {n}{w}.",
+    "Which {n}{w} is known as the {m}?",
+    "Which {n} ranks as the {m}{w}?",
+    "What {n} holds the title of the {m}{w}?",
+    "The {m} {n}{w} is which one?",
+    "The {m} {n}{w} is called what?",
+    "The {m} {n}{w} has what name?",
+    "What do you call the {m} {n}{w}?",
+    "Can you name the {m} {n}{w}?",
+    "Could you tell me which {n}{w} is the {m} one?",
+    "Which {n}{w} would you call the {m}?",
+    "What is the name of the {m} {n}{w}?",
+    "When it comes to the {m} {n}{w}, which one is it?",
+    "I am looking for the {m} {n}{w}.",
+    "I wonder which {n} is the {m}{w}.",
+    "If I look for the {m} {n}{w}, what do I find?",
+    "What's the {m} {n}{w}?",
+    "Looking at every {n}{w}, which one is the {m}?",
+    "Give me the name of the {n} that is the {m}{w}.",
+)
+RECORD_GROUP_SHAPES = (
+    "Which of the {p}{b} is the {m}{t}?",
+    "Which of the {p}{b} is the {m} of all{t}?",
+    "Which of all {p}{b} is the {m}{t}?",
+    "Among the {p}{b}, which is the {m}{t}?",
+    "Among all {p}{b}, which one is the {m}{t}?",
+    "Of all the {p}{b}, which is the {m}{t}?",
+    "Of all {p}{b}, which one is the {m}{t}?",
+    "Which one of the {p}{b} is the {m}{t}?",
+    "If you compare the {p}{b}, which is the {m}{t}?",
+    "There are many {p}{b}: which is the {m}{t}?",
+    "Tell me which of the {p}{b} is the {m}{t}.",
+)
+RECORD_MEMBER_SHAPES = (
+    "Which {n} is the {m}?",
+    "Which one {n} is the {m}?",
+    "What is the {m} {n}?",
+    "Which is the {m} {n}?",
+    "Tell me which {n} is the {m}.",
+    "Name the {m} {n}.",
+    "{m} {n}",
+    "What is the {m} {n} called?",
+)
+RECORD_COMPARED_SHAPES = (
+    "No {n}{b} is {c}{t} than which one?",
+    "Which {n}{b} is {c}{t} than any other?",
+    "Which {n} is {c}{t} than every other {n}{b}?",
+    "Which {n}{b} is {c}{t} than all others?",
+    "Than which {n} is no other {n}{b} {c}{t}?",
+    "What {n}{b} is {c}{t} than all the rest?",
+)
+RECORD_OWNED_SHAPES = (
+    "What is {o} {m} {n}{t}?",
+    "What's {o} {m} {n}{t}?",
+    "{o} {m} {n}{t}?",
+    "Which is {o} {m} {n}{t}?",
+    "Which {n} is {o} {m}{t}?",
+    "Name {o} {m} {n}{t}.",
+    "Tell me {o} {m} {n}{t}.",
+    "Which {n} counts as {o} {m}{t}?",
+)
+RECORD_PLACED_SHAPES = (
+    "{W}, which {n} is the {m}{t}?",
+    "{W}, what is the {m} {n}{t}?",
+    "{W}, what is the {m} {n}{t} called?",
+    "{W}, which {n} do people call the {m}{t}?",
+    "{W}, which one is the {m} {n}{t}?",
+)
+RECORD_MEASURES = {
+    "largest": "size",
+    "highest": "height",
+    "longest": "length",
+    "deepest": "depth",
+    "tallest": "height",
+    "heaviest": "weight",
+    "fastest": "speed",
+}
+RECORD_MEASURED_SHAPES = (
+    "Which {n}{w} comes first in {d}?",
+    "In terms of {d}, which {n}{w} comes first?",
+    "By {d}, which {n}{w} is at the top?",
+    "Among the {p}{w}, which comes first in {d}?",
+    "Which {n}{w} exceeds all others in {d}?",
+    "Which {n}{w} has the greatest {d}?",
+)
+PEOPLED_SHAPES = (
+    "Which {n}{w} has the {f} inhabitants?",
+    "Which {n}{w} has the {f} people?",
+    "In which {n}{w} do the {f} people live?",
+)
+AREA_SHAPES = (
+    "Which {n}{b} covers the {m} area?",
+    "Which {n}{b} has the {m} area?",
+    "Which {n}{b} has the {m} territory?",
+    "By area, which {n}{b} is the {m}?",
+    "In terms of area, which {n} is the {m}{b}?",
+    "Measured by area, what is the {m} {n}{b}?",
+)
+RECORD_SYNONYMS = (("largest", "biggest"), ("fastest", "quickest"))
+UNCHANGED_PLURALS = ("species", "fish", "series")
+
+
+def _several(noun: str) -> str | None:
+    """The plural of a record's noun; None where its last word has no plain plural."""
+    last = noun.split()[-1]
+    if not last.isalpha() or noun.startswith("of "):
+        return None
+    if last in UNCHANGED_PLURALS:
+        return noun
+    if last.endswith("y") and last[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    if last.endswith(("ss", "x", "ch", "sh", "volcano")):
+        return noun + "es"
+    return None if last.endswith("s") else noun + "s"
+
+
+def _compared(most: str) -> str | None:
+    """The comparative of a superlative: "larger", "more populous"; None for others."""
+    if most.startswith(("second-", "third-")):
+        return None
+    first, _, rest = most.partition(" ")
+    if rest:
+        return f"{'more' if first == 'most' else 'less'} {rest}"
+    return f"{most[:-3]}er" if most.endswith("est") and most != "best" else None
+
+
+def _record_shapes(most: str, noun: str, where: str) -> tuple[list[Sequence[str]], dict[str, str]]:
+    """The groups of shapes that fit a record, and the words for their slots."""
+    base, by, tail = where.partition(" by ")
+    words = {"n": noun, "m": most, "w": where, "b": base, "t": by + tail}
+    groups: list[Sequence[str]] = [RECORD_SHAPES, RECORD_SHAPES]
+    several, compared = _several(noun), _compared(most)
+    if noun.startswith("of "):
+        return [RECORD_MEMBER_SHAPES], words
+    if several is not None:
+        words["p"] = several
+        groups.append(RECORD_GROUP_SHAPES)
+        if most in RECORD_MEASURES and not by and noun != "number":
+            words["d"] = RECORD_MEASURES[most]
+            groups.append(RECORD_MEASURED_SHAPES)
+    if compared is not None:
+        words["c"] = compared
+        groups.append(RECORD_COMPARED_SHAPES)
+    place = re.fullmatch(r" (in|of) ((?:the )?[A-Z]\S*(?: [A-Z]\S*)*|the \w+|the \w+ \w+)", base)
+    if place is not None:
+        owner = place[2]
+        words["o"] = owner + ("'" if owner.endswith("s") else "'s")
+        groups.append(RECORD_OWNED_SHAPES)
+        if place[1] == "in":
+            words["W"] = base.strip().replace("in ", "In ", 1)
+            groups.append(RECORD_PLACED_SHAPES)
+    if most.endswith(" populous"):
+        words["f"] = "most" if most.startswith("most") else "fewest"
+        groups.append(PEOPLED_SHAPES)
+    elif tail == "area":
+        groups.append(AREA_SHAPES)
+    return groups, words
+
+
+def record_question(name: str, rng: Random) -> str | None:
+    """A record asked for by its noun ("Which lake is the largest?"); None for other names."""
+    found = RECORD_NAME.fullmatch(name)
+    if found is None:
+        return None
+    groups, words = _record_shapes(found["most"], found["noun"], found["where"] or "")
+    text = rng.choice(rng.choice(groups)).format(**words)
+    for plain, other in RECORD_SYNONYMS:
+        if plain in text and rng.random() < 0.15:
+            text = text.replace(plain, other)
+    return text

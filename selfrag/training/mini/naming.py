@@ -4,7 +4,7 @@ from random import Random
 
 from selfrag.training.mini.lexicon import Lexicon
 from selfrag.training.mini.names import mutated, syllables
-from selfrag.training.mini.schemas.questions import RECORD_NAME
+from selfrag.training.mini.schemas.record_shapes import RECORD_NAME
 from selfrag.training.mini.schemas.relation import Kind
 from selfrag.training.mini.vocabulary import (
     ADJECTIVES,

@@ -132,8 +132,7 @@ class Trainer:
         self.vocabulary = len(load_tokenizer(self.tokenizer_folder))
         self.first_control = self.vocabulary - 1 - len(CONTROL_TOKENS)
         self.model = new_model(plan, self.vocabulary)
-        import os
-        self.optimisers = optimisers(self.model, plan.rate) if os.environ.get("MUON","1")=="1" else (torch.optim.AdamW(self.model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True),)
+        self.optimisers = optimisers(self.model, plan.rate)
         self.seconds, self.steps, self.tokens_seen, self.resumed = 0.0, 0, 0, 0
         if (folder / "checkpoint.pt").exists():
             self._load()
@@ -205,8 +204,8 @@ class Trainer:
         saved = self.seconds
         losses: list[float] = []
         mark = (time.monotonic(), self.tokens_seen)
+        started = time.monotonic()
         while share < 1.0:
-            started = time.monotonic()
             if short and share >= plan.short_until:
                 short, batches = False, self._batches(later)
             ids, labels = next(batches)
@@ -233,7 +232,8 @@ class Trainer:
                 marks = (each * control).detach().sum() / control.sum().clamp(min=1)
             total.backward()  # type: ignore[no-untyped-call]
             # The first steps of a process compile; they do not count as training.
-            spent = min(time.monotonic() - started, 5.0)
+            now = time.monotonic()
+            spent, started = min(now - started, 5.0), now
             seconds, mean_loss, tokens = self._shared(spent, marks.item(), ids.numel())
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             for optimiser in self.optimisers:

@@ -1,6 +1,7 @@
 """Choose the embedded model's thresholds: python scripts/calibrate_embedded.py [--model FOLDER].
 
-Asks questions of the calibration split with the model and the embedded index, and writes
+Asks the answerable and the unanswerable questions of the development set (phrased by hand, none of
+them trained on, none of them in the evaluation set) with the embedded index, and writes
 `calibration.json` into the model's folder.
 """
 
@@ -10,31 +11,27 @@ import argparse
 from pathlib import Path
 
 from selfrag import SelfRAG
+from selfrag.evaluation.questions import DEVELOPMENT_QUESTIONS, read_questions
 from selfrag.evaluation.thresholds import choose_thresholds, scored
 from selfrag.rag import EMBEDDED_MODEL
-from selfrag.training.mini.calibration_split import calibration_questions
-from selfrag.training.mini.schemas import read_entities
 
 
 def main() -> None:
     """Ask, choose, write, and print what the thresholds do on the split."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=EMBEDDED_MODEL)
-    parser.add_argument("--answerable", type=int, default=600)
-    parser.add_argument("--unanswerable", type=int, default=400)
+    parser.add_argument("--questions", type=Path, default=DEVELOPMENT_QUESTIONS)
     parser.add_argument("--false-refusals", type=float, default=0.03, help="at most this share")
-    parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    split = list(
-        calibration_questions(read_entities(), given.answerable, given.unanswerable, given.seed)
-    )
+    split = [q for q in read_questions(given.questions) if q.kind != "no_retrieval"]
     with SelfRAG.from_pretrained(given.model) as rag:
-        answers = rag.ask_many([question for question, _ in split])
+        answers = rag.ask_many([question.text for question in split])
+    known = [question.kind == "answerable" for question in split]
     report = choose_thresholds(
-        [scored(a, answerable=known) for a, (_, known) in zip(answers, split, strict=True)],
+        [scored(answer, answerable=known) for answer, known in zip(answers, known, strict=True)],
         max_false_refusals=given.false_refusals,
-        split=f"{given.answerable} answerable and {given.unanswerable} unanswerable questions "
-        f"of scripts/calibrate_embedded.py, seed {given.seed}",
+        split=f"{sum(known)} answerable and {len(known) - sum(known)} unanswerable questions "
+        f"of {given.questions.name}",
     )
     report.calibration.save(given.model)
     print(f"s_rel at least {report.calibration.relevance:.3f}")

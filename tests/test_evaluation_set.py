@@ -1,4 +1,4 @@
-"""The shipped evaluation questions: counts, spread, and answers that agree with the tables."""
+"""The shipped question files: counts, spread, and answers that agree with the tables."""
 
 import json
 from collections import Counter
@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from selfrag.evaluation.matching import contains_answer, normalise
-from selfrag.evaluation.questions import EMBEDDED_QUESTIONS, read_questions
+from selfrag.evaluation.questions import (
+    DEVELOPMENT_QUESTIONS,
+    EMBEDDED_QUESTIONS,
+    read_questions,
+)
 
 FACTS = Path(__file__).resolve().parents[1] / "selfrag" / "training" / "mini" / "facts"
+FILES = (EMBEDDED_QUESTIONS, DEVELOPMENT_QUESTIONS)
 FORMATS = {"id", "question", "kind", "answers", "relation", "entity", "phrasing"}
 WHOLE_CELL = {"superlatives_geo", "superlatives_science", "terms", "sports_and_misc"}
 LEAST = {
@@ -29,9 +34,14 @@ COMMON_WORDS = set(
 )
 
 
+@pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def questions():
-    return read_questions(EMBEDDED_QUESTIONS)
+def questions(path):
+    return read_questions(path)
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +70,21 @@ def test_counts(questions):
     assert kinds["unanswerable"] >= 70
 
 
-def test_rows_have_the_documented_keys():
-    for line in EMBEDDED_QUESTIONS.read_text(encoding="utf-8").splitlines():
+def test_rows_have_the_documented_keys(path):
+    for line in path.read_text(encoding="utf-8").splitlines():
         assert set(json.loads(line)) == FORMATS
 
 
 def test_questions_are_unique(questions):
     texts = [normalise(question.text) for question in questions]
     assert [text for text, count in Counter(texts).items() if count > 1] == []
+
+
+def test_the_files_share_no_question():
+    held_out, development = (
+        {normalise(question.text) for question in read_questions(path)} for path in FILES
+    )
+    assert held_out & development == set()
 
 
 @pytest.mark.parametrize("names", LEAST)

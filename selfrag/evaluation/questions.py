@@ -26,6 +26,7 @@ from selfrag.errors import EXIT_INPUT, SelfRAGError
 Kind = Literal["answerable", "no_retrieval", "unanswerable"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EMBEDDED_QUESTIONS = Path(__file__).resolve().parents[1] / "assets" / "evaluation.jsonl"
+DEVELOPMENT_QUESTIONS = EMBEDDED_QUESTIONS.with_name("development.jsonl")
 
 _T = TypeVar("_T")
 

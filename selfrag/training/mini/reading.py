@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
 from selfrag.training.mini.example import (
     FULLY,
@@ -27,7 +26,7 @@ from selfrag.training.mini.schemas.relation import Entity, capitalised, with_ind
 from selfrag.training.mini.sorts import KINDS_BY_KEY, Sorts
 
 EXERCISES = Path(__file__).parent / "exercises"
-SLOT = re.compile(r"\{(a:)?([A-Za-z]+)(\d*)\}")
+SLOT = re.compile(r"\{([aA]:)?([A-Za-z]+)(\d*)\}")
 
 
 @dataclass
@@ -101,7 +100,7 @@ def filled(template: str, values: dict[str, str]) -> str:
         article, name, number = found.groups()
         text = values[name.lower() + number]
         text = with_indefinite(text) if article else text
-        return capitalised(text) if name[0].isupper() else text
+        return capitalised(text) if name[0].isupper() or article == "A:" else text
 
     return capitalised(SLOT.sub(value, template))
 
@@ -168,9 +167,7 @@ class Reader:
             keys = self.rng.sample(known, min(count, len(known)))
             return [self.material.passage(thing, keys)[1]]
         chosen = self.rng.sample(others, min(count, len(others)))
-        return [
-            self.stated(other, self.completed(other, {"x": values["x"]})) for other in chosen
-        ]
+        return [self.stated(other, self.completed(other, {"x": values["x"]})) for other in chosen]
 
     def passage(
         self, fact: Fact, values: dict[str, str], sentences: Sequence[str], thing: Entity | None
@@ -245,7 +242,7 @@ def unasked(reader: Reader) -> list[Example]:
 
 def known_question(reader: Reader) -> list[Example]:
     """A question of the tables' relations; the passage states only what no table has."""
-    section, fact, values, thing = reader.draw()
+    _, fact, values, thing = reader.draw()
     if thing is None:
         return []
     text = question(thing, reader.rng.choice(reader.material.asked(thing)), reader.rng)

@@ -15,60 +15,71 @@ WORDS: dict[str, str] = {
     "December",
     "weekday": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
     "ordinal": "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth",
-    "colour": "red blue green yellow black white grey brown orange purple pink violet golden silver "
-    "turquoise scarlet crimson beige maroon indigo ivory cream bronze pale_blue dark_green",
-    "animal": "horse dog cat cow goat sheep pig donkey camel lion tiger bear wolf fox deer rabbit "
-    "squirrel otter badger mouse rat bat seal whale dolphin shark salmon trout eel frog toad snake "
-    "lizard turtle crocodile eagle owl raven crow swan goose duck hen pigeon parrot penguin ostrich "
-    "stork spider ant bee wasp butterfly moth beetle crab lobster snail octopus elephant giraffe "
-    "zebra monkey gorilla kangaroo koala panda llama hedgehog mole beaver falcon heron peacock",
-    "plant": "oak pine birch willow maple cedar rose lily tulip daisy poppy fern moss ivy clover "
-    "wheat barley rye oats rice maize cotton flax bamboo reed cactus lavender mint sage thyme basil "
-    "nettle thistle sunflower orchid violet heather juniper olive vine fig palm ginger garlic onion "
-    "cabbage bean pea lentil tomato potato carrot spinach beetroot",
-    "food": "bread cheese butter rice soup stew porridge dumpling pancake pie omelette salad sausage "
-    "ham bacon noodle pizza curry pudding cake biscuit honey jam yoghurt egg fish_soup goulash "
-    "paella risotto lasagne couscous kebab sandwich chocolate caramel apple_pie potato_salad",
-    "drink": "water milk tea coffee beer wine cider juice lemonade cocoa rum gin brandy whisky vodka "
-    "mead green_tea apple_juice punch sherry champagne",
+    "colour": "red blue green yellow black white grey brown orange purple pink violet golden "
+    "silver turquoise scarlet crimson beige maroon indigo ivory cream bronze "
+    "pale_blue dark_green",
+    "animal": "horse dog cat cow goat sheep pig donkey camel lion tiger bear wolf fox deer "
+    "rabbit squirrel otter badger mouse rat bat seal whale dolphin shark salmon trout "
+    "eel frog toad snake lizard turtle crocodile eagle owl raven crow swan goose duck "
+    "hen pigeon parrot penguin ostrich stork spider ant bee wasp butterfly moth "
+    "beetle crab lobster snail octopus elephant giraffe zebra monkey gorilla kangaroo "
+    "koala panda llama hedgehog mole beaver falcon heron peacock",
+    "plant": "oak pine birch willow maple cedar rose lily tulip daisy poppy fern moss ivy "
+    "clover wheat barley rye oats rice maize cotton flax bamboo reed cactus lavender "
+    "mint sage thyme basil nettle thistle sunflower orchid violet heather juniper "
+    "olive vine fig palm ginger garlic onion cabbage bean pea lentil tomato potato "
+    "carrot spinach beetroot",
+    "food": "bread cheese butter rice soup stew porridge dumpling pancake pie omelette salad "
+    "sausage ham bacon noodle pizza curry pudding cake biscuit honey jam yoghurt egg "
+    "fish_soup goulash paella risotto lasagne couscous kebab sandwich chocolate "
+    "caramel apple_pie potato_salad",
+    "drink": "water milk tea coffee beer wine cider juice lemonade cocoa rum gin brandy whisky "
+    "vodka mead green_tea apple_juice punch sherry champagne",
     "material": "copper iron silver gold tin lead zinc steel bronze brass wood oak marble granite "
-    "sandstone clay glass wool cotton silk linen leather paper rubber wax bone ivory ebony amber "
-    "coal sulphur chalk slate concrete plastic cork felt velvet straw bamboo limestone aluminium",
-    "object": "hammer lamp clock mirror table chair bed box basket bucket bell book candle carpet "
-    "coin comb crown cup drum fan flag fork glove hat helmet key kettle knife ladder letter map "
-    "mask medal nail needle pen pillow plate pot ring rope saddle scarf shield shoe spoon stamp "
-    "sword telescope tent torch toy trophy umbrella vase wallet wheel whistle window statue pipe",
-    "tool": "hammer saw axe chisel drill plane file spade rake hoe sickle scythe shears scissors "
-    "tongs pliers spanner screwdriver trowel brush needle anvil crowbar lathe knife mallet",
-    "vehicle": "bicycle car bus lorry tram train ship boat canoe ferry sledge cart carriage tractor "
-    "motorcycle balloon glider helicopter aeroplane submarine yacht raft scooter van ambulance",
-    "clothing": "hat coat scarf shirt skirt dress glove boot sandal belt cloak apron veil turban vest "
-    "jacket shawl sash tunic kilt bonnet waistcoat cap sock",
-    "sport": "football tennis golf hockey rugby cricket handball volleyball basketball baseball "
-    "badminton boxing fencing judo wrestling archery rowing sailing swimming diving skiing cycling "
-    "curling polo squash water_polo table_tennis",
-    "instrument": "violin cello viola piano organ flute oboe clarinet bassoon trumpet trombone horn "
-    "tuba harp guitar lute banjo mandolin drum accordion harmonica saxophone zither bagpipe "
-    "harpsichord xylophone",
-    "bodypart": "heart liver lung kidney stomach brain eye ear nose tongue throat neck shoulder arm "
-    "elbow wrist hand finger thumb chest back hip leg knee ankle foot toe skin spine skull jaw",
+    "sandstone clay glass wool cotton silk linen leather paper rubber wax bone ivory "
+    "ebony amber coal sulphur chalk slate concrete plastic cork felt velvet straw "
+    "bamboo limestone aluminium",
+    "object": "hammer lamp clock mirror table chair bed box basket bucket bell book candle "
+    "carpet coin comb crown cup drum fan flag fork glove hat helmet key kettle knife "
+    "ladder letter map mask medal nail needle pen pillow plate pot ring rope saddle "
+    "scarf shield shoe spoon stamp sword telescope tent torch toy trophy umbrella "
+    "vase wallet wheel whistle window statue pipe",
+    "tool": "hammer saw axe chisel drill plane file spade rake hoe sickle scythe shears "
+    "scissors tongs pliers spanner screwdriver trowel brush needle anvil crowbar "
+    "lathe knife mallet",
+    "vehicle": "bicycle car bus lorry tram train ship boat canoe ferry sledge cart carriage "
+    "tractor motorcycle balloon glider helicopter aeroplane submarine yacht raft "
+    "scooter van ambulance",
+    "clothing": "hat coat scarf shirt skirt dress glove boot sandal belt cloak apron veil turban "
+    "vest jacket shawl sash tunic kilt bonnet waistcoat cap sock",
+    "sport": "football tennis golf hockey rugby cricket handball volleyball basketball "
+    "baseball badminton boxing fencing judo wrestling archery rowing sailing swimming "
+    "diving skiing cycling curling polo squash water_polo table_tennis",
+    "instrument": "violin cello viola piano organ flute oboe clarinet bassoon trumpet trombone "
+    "horn tuba harp guitar lute banjo mandolin drum accordion harmonica saxophone zither "
+    "bagpipe harpsichord xylophone",
+    "bodypart": "heart liver lung kidney stomach brain eye ear nose tongue throat neck shoulder "
+    "arm elbow wrist hand finger thumb chest back hip leg knee ankle foot toe skin "
+    "spine skull jaw",
     "disease": "measles mumps cholera malaria typhoid plague smallpox scarlet_fever tuberculosis "
-    "influenza gout asthma rickets anaemia leprosy diphtheria tetanus polio rabies dysentery "
-    "pneumonia yellow_fever scurvy",
+    "influenza gout asthma rickets anaemia leprosy diphtheria tetanus polio rabies "
+    "dysentery pneumonia yellow_fever scurvy",
     "subject": "mathematics physics chemistry biology botany zoology astronomy geology geography "
-    "history philosophy law medicine theology music painting architecture engineering economics "
-    "linguistics grammar logic rhetoric archaeology agriculture psychology statistics",
-    "genre": "comedy tragedy romance satire thriller fantasy adventure mystery horror western jazz "
-    "folk blues rock opera waltz polka science_fiction detective_story fable ballad",
-    "shape": "circle square triangle star cross crescent spiral hexagon oval cube sphere cone pyramid "
-    "cylinder heart ring arch diamond",
-    "emotion": "joy anger fear grief envy pride shame hope love hatred pity courage jealousy sorrow "
-    "gratitude boredom loneliness",
-    "weapon": "sword spear bow axe dagger musket cannon pistol lance mace crossbow sling rifle sabre "
-    "catapult halberd",
-    "building": "church castle palace temple mosque tower mill barn bridge school hospital library "
-    "theatre museum factory warehouse prison monastery lighthouse market_hall town_hall villa inn "
-    "stable station observatory",
+    "history philosophy law medicine theology music painting architecture engineering "
+    "economics linguistics grammar logic rhetoric archaeology agriculture psychology "
+    "statistics",
+    "genre": "comedy tragedy romance satire thriller fantasy adventure mystery horror western "
+    "jazz folk blues rock opera waltz polka science_fiction detective_story fable "
+    "ballad",
+    "shape": "circle square triangle star cross crescent spiral hexagon oval cube sphere cone "
+    "pyramid cylinder heart ring arch diamond",
+    "emotion": "joy anger fear grief envy pride shame hope love hatred pity courage jealousy "
+    "sorrow gratitude boredom loneliness",
+    "weapon": "sword spear bow axe dagger musket cannon pistol lance mace crossbow sling rifle "
+    "sabre catapult halberd",
+    "building": "church castle palace temple mosque tower mill barn bridge school hospital "
+    "library theatre museum factory warehouse prison monastery lighthouse market_hall "
+    "town_hall villa inn stable station observatory",
 }
 KINDS_BY_KEY = {kind.key: kind for kind in KINDS}
 NAMED = {"title": "work", "river": "river", "mountain": "mountain", "lake": "lake"}
@@ -77,6 +88,7 @@ ORGANISATIONS = (
     "{} Works", "the {} League", "{} and Sons", "the {} Academy", "{} Bank", "{} Group",
     "the Order of {}", "{} Motors", "the {} Council", "{} University",
 )  # fmt: skip
+NUMBERS = "two three four five six seven eight nine ten eleven twelve"
 CENTURY_ENDS = {1: "st", 2: "nd", 3: "rd", 21: "st"}
 
 
@@ -160,7 +172,21 @@ class Sorts:
             unit = rng.choice(("minutes", "hours", "days", "weeks", "months", "years"))
             return f"{rng.randint(2, 120)} {unit}"
         if sort == "number" and rng.random() < 0.15:
-            return rng.choice("two three four five six seven eight nine ten eleven twelve".split())
+            return rng.choice(
+                [
+                    "two",
+                    "three",
+                    "four",
+                    "five",
+                    "six",
+                    "seven",
+                    "eight",
+                    "nine",
+                    "ten",
+                    "eleven",
+                    "twelve",
+                ]
+            )
         plain = {
             "number": f"{rng.randint(2, 150)}",
             "count": f"{rng.randint(1000, 9_999_999 if rng.random() < 0.3 else 99_999):,}",

@@ -97,7 +97,7 @@ def optimisers(model: LlamaForCausalLM, rate: float) -> tuple[torch.optim.Optimi
 
 
 def fast_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; others take ten times as long as float32."""
+    """Whether the processor multiplies bfloat16 itself; others need ten times as long for it."""
     found = torch.cpu.get_capabilities()
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
@@ -170,9 +170,7 @@ class Trainer:
     def _batches(self, shares: tuple[float, float, float]) -> Iterator[tuple[Tensor, Tensor]]:
         seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(shares[0] * 100)
         seed = seed * self.processes + self.rank
-        data = Batches(
-            self.tokenizer_folder, self.facts, seed, self.plan.tokens, *shares
-        )
+        data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, *shares)
         return iter(
             torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=32)
         )

@@ -24,16 +24,26 @@ class Calibration:
         relevance: least mean s_rel of a supported answer.
         support: least mean s_sup of a supported answer.
         split: where the thresholds come from.
+        utility: least s_use of a supported answer; None asks for none. A passage may support a
+            sentence that does not answer the question; only IsUse tells.
     """
 
     relevance: float | None = None
     support: float | None = None
     split: str = ""
+    utility: float | None = None
 
-    def answerable(self, relevance: float | None, support: float | None) -> bool | None:
-        """Whether an answer with these mean scores counts as supported."""
+    def answerable(
+        self, relevance: float | None, support: float | None, utility: float | None = None
+    ) -> bool | None:
+        """Whether an answer with these scores counts as supported; None where not calibrated.
+
+        An output that ended before its IsUse token is judged by the other two.
+        """
         if self.relevance is None or self.support is None:
             return None
+        if self.utility is not None and utility is not None and utility < self.utility:
+            return False
         return (relevance or 0.0) >= self.relevance and (support or 0.0) >= self.support
 
     @classmethod
@@ -44,7 +54,7 @@ class Calibration:
             return cls()
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            for name in ("relevance", "support"):
+            for name in ("relevance", "support", "utility"):
                 if not isinstance(data.get(name), int | float | None):
                     raise ValueError(f"{name} is {data[name]!r}, which is no number")
             return cls(**data)
@@ -56,5 +66,10 @@ class Calibration:
 
     def save(self, folder: Path) -> None:
         """Write the file into a model folder."""
-        data = {"relevance": self.relevance, "support": self.support, "split": self.split}
+        data = {
+            "relevance": self.relevance,
+            "support": self.support,
+            "utility": self.utility,
+            "split": self.split,
+        }
         (folder / FILE_NAME).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

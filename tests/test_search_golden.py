@@ -315,10 +315,13 @@ def test_order_within_a_level_is_score_rank_id() -> None:
 
 def test_an_unsupported_answer_is_a_draft_where_thresholds_are_known() -> None:
     retriever = ListRetriever(passages("w1", "w2", "w3"))
-    for support, expected in ((0.4, True), (0.6, False)):
-        rag, _ = scripted(
-            THREE, retriever, mode="always", calibration=Calibration(0.5, support), form="short"
-        )
+    for thresholds, expected in (
+        (Calibration(0.5, 0.4), True),
+        (Calibration(0.5, 0.6), False),
+        (Calibration(0.5, 0.4, utility=-1.0), True),
+        (Calibration(0.5, 0.4, utility=1.01), False),
+    ):
+        rag, _ = scripted(THREE, retriever, mode="always", calibration=thresholds, form="short")
         with rag:
             answer = rag.ask("Q")
         assert answer.answerable is expected

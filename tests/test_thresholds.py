@@ -57,3 +57,21 @@ def test_false_refusals_stay_within_what_is_allowed() -> None:
 def test_a_split_needs_both_classes() -> None:
     with pytest.raises(ValueError, match="unanswerable"):
         choose([(0.5, 0.5)], [], 0.1)
+
+
+def test_utility_refuses_what_is_supported_and_beside_the_question() -> None:
+    rows = [ScoredAnswer(True, 0.9, 0.9, utility) for utility in (0.8, 0.9, -0.2)]
+    rows += [ScoredAnswer(False, 0.95, 0.95, utility) for utility in (-0.9, -0.5)]
+    report = choose_thresholds(rows, max_false_refusals=0.0, split="s")
+    assert (report.refused_unanswerable, report.refused_answerable) == (1.0, 0.0)
+    assert report.calibration.utility == pytest.approx(-0.2)
+    assert report.calibration.answerable(0.9, 0.9, -0.3) is False
+    assert report.calibration.answerable(0.9, 0.9, -0.2) is True
+    assert report.calibration.answerable(0.9, 0.9, None) is True
+
+
+def test_the_last_segment_has_the_utility() -> None:
+    first = segment(0.9, (0.8, 0.2, 0.0))
+    last = Segment("text", "p", 1, "retrieve", 0.9, 0.7, None, -0.5, 0.9, 2.0)
+    assert scored(answer(first, last), answerable=True).utility == -0.5
+    assert scored(answer(first), answerable=True).utility == 1.0

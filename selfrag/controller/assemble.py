@@ -208,4 +208,5 @@ def _answerable(inquiry: Inquiry, tree: SegmentTree, best: SegmentNode | None) -
     scores = tree.scores(best)
     relevance = mean_measured((score.rel for score in scores), default=0.0)
     support = mean_measured((score.sup for score in scores), default=0.0)
-    return inquiry.calibration.answerable(relevance, support)
+    utility = None if best.boundary is None else best.boundary.utility
+    return inquiry.calibration.answerable(relevance, support, utility)

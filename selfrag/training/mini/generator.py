@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from selfrag.training.mini.answered import answered, foreign, inverse, two_asked
+from selfrag.training.mini.asides import request
 from selfrag.training.mini.example import NO_RETRIEVAL, Example, Segment
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.material import Material
 from selfrag.training.mini.parts import many_parts, overview
-from selfrag.training.mini.requests import request
 from selfrag.training.mini.unanswered import (
     foreign_unstated,
     inverse_wrong,

@@ -1,4 +1,7 @@
-"""Relations that planets and moons share: diameter and discovery."""
+"""Relations that planets and moons share: diameter and discovery.
+
+Long because every wording has a line.
+"""
 
 from selfrag.training.mini.schemas.relation import Relation
 

@@ -1,4 +1,7 @@
-"""Relations of planets alone: their place from the Sun, their year, how many moons."""
+"""Relations of planets alone: their place from the Sun, their year, how many moons.
+
+Long because every wording has a line.
+"""
 
 from selfrag.training.mini.schemas.relation import Relation
 

@@ -6,12 +6,12 @@ The remarks themselves are in the modules `talk_greetings`, `talk_moods` and the
 from collections.abc import Callable
 from random import Random
 
-from selfrag.training.mini.talk_assistant import ASSISTANT_TALK
-from selfrag.training.mini.talk_courtesies import COURTESIES_TALK
-from selfrag.training.mini.talk_greetings import GREETINGS_TALK
-from selfrag.training.mini.talk_moods import MOODS_TALK
-from selfrag.training.mini.talk_remarks import REMARKS_TALK
-from selfrag.training.mini.talk_wishes import WISHES_TALK
+from selfrag.training.mini.asides.talk_assistant import ASSISTANT_TALK
+from selfrag.training.mini.asides.talk_courtesies import COURTESIES_TALK
+from selfrag.training.mini.asides.talk_greetings import GREETINGS_TALK
+from selfrag.training.mini.asides.talk_moods import MOODS_TALK
+from selfrag.training.mini.asides.talk_remarks import REMARKS_TALK
+from selfrag.training.mini.asides.talk_wishes import WISHES_TALK
 
 Words = Callable[[Random], str]
 """Gives a short phrase to greet, repeat or rewrite."""

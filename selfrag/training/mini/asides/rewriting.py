@@ -2,8 +2,8 @@
 
 from random import Random
 
-from selfrag.training.mini.rewriting_shapes import SHAPES
-from selfrag.training.mini.talk import Words
+from selfrag.training.mini.asides.rewriting_shapes import SHAPES
+from selfrag.training.mini.asides.talk import Words
 
 LEADS = (
     "",

@@ -1,4 +1,7 @@
-"""Wordings of the tasks on a phrase: `{t}` is it with its quotes, `{p}` bare, `{o}` another."""
+"""Wordings of the tasks on a phrase: `{t}` is it with its quotes, `{p}` bare, `{o}` another.
+
+Long because it is one list of wordings, a line each.
+"""
 
 SHAPES: dict[str, tuple[str, ...]] = {
     "repeat": (

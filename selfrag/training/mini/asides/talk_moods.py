@@ -1,4 +1,7 @@
-"""Moods and what happened in the day, sad and glad, each with its fixed answer."""
+"""Moods and what happened in the day, sad and glad, each with its fixed answer.
+
+Long because it is one list of remarks, a line each.
+"""
 
 SORROW = (
     "I am bored",

@@ -5,9 +5,9 @@ Each request is a pair (instruction, answer). Answers are short and follow from 
 
 from random import Random
 
-from selfrag.training.mini.arithmetic import arithmetic
-from selfrag.training.mini.rewriting import rewriting
-from selfrag.training.mini.talk import Words, named_talk, small_talk
+from selfrag.training.mini.asides.arithmetic import arithmetic
+from selfrag.training.mini.asides.rewriting import rewriting
+from selfrag.training.mini.asides.talk import Words, named_talk, small_talk
 
 
 def request(rng: Random, words: Words) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from selfrag.training.mini.generator import Generator
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.material import Material
 from selfrag.training.mini.reading import Reader
-from selfrag.training.mini.schemas.questions import plain_question, with_habits
+from selfrag.training.mini.schemas.questions import plain_question, question, with_habits
 from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence
 
 
@@ -82,6 +82,30 @@ def contrast(material: Material) -> list[Example]:
     return [Example("answered", text, (answered,), 5), Example("unstated", text, (left_open,), 1)]
 
 
+def inverse_contrast(material: Material) -> list[Example]:
+    """A question that names the value, with the passage that states it of the thing, and with
+    passages that state another value, or something else of the same thing."""
+    rng = material.rng
+    entity, relation = material.invertible()
+    value = entity.values[relation.key]
+    text = question(entity, relation, rng, inverse=True)
+    sentence = answer_sentence(entity, relation.key)
+    stated = material.passage(entity, material.company(entity, relation.key))
+    examples = [
+        Example("inverse", text, (Segment(RETRIEVAL, sentence, stated, RELEVANT, FULLY),), 5)
+    ]
+    other = material.stranger(entity)
+    if relation.key in other.values and other.values[relation.key].lower() != value.lower():
+        passage = material.passage(other, material.company(other, relation.key))
+        examples.append(Example("irrelevant", text, (helpless(passage, named=False),), 1))
+    keys = material.other_keys(entity, relation.key)
+    if keys and rng.random() < 0.5:
+        passage = material.passage(entity, keys)
+        if value.lower() not in passage[1].lower() and entity.name.lower() not in text.lower():
+            examples.append(Example("irrelevant", text, (helpless(passage, named=False),), 1))
+    return examples
+
+
 def misread(material: Material) -> Example:
     """The asked relation with the value of another one: a sentence to judge, not to write."""
     rng = material.rng
@@ -123,8 +147,9 @@ COURSE: tuple[Callable[[Material], list[Example]], ...] = (
     lambda material: [misread(material)],
     lambda material: [beside(material)],
     contrast,
+    inverse_contrast,
 )
-COURSE_WEIGHTS = (18, 12, 15, 15, 40)
+COURSE_WEIGHTS = (15, 10, 12, 13, 35, 15)
 
 
 class Primer(Generator):

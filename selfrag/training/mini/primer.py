@@ -122,18 +122,27 @@ def misread(material: Material) -> Example:
     return Example("contradicted", _question(material, entity, relation), (segment,), 2)
 
 
-def beside(material: Material) -> Example:
-    """A true and supported sentence that does not answer the question: of no use."""
+def beside(material: Material) -> list[Example]:
+    """A true and supported sentence that does not answer the question is of no use; from the same
+    passage, the sentence that answers it is."""
     rng = material.rng
     entity = material.entity()
     relation = rng.choice(material.asked(entity))
     keys = material.other_keys(entity, relation.key)
     if not keys:
         return beside(material)
+    text = _question(material, entity, relation)
+    stated = [*keys, relation.key] if rng.random() < 0.7 else list(keys)
+    rng.shuffle(stated)
+    passage = material.passage(entity, stated)
     sentence = answer_sentence(entity, keys[0])
-    passage = material.passage(entity, keys)
-    segment = Segment(RETRIEVAL, sentence, passage, RELEVANT, FULLY, learnt=False)
-    return Example("beside", _question(material, entity, relation), (segment,), 1)
+    useless = Segment(RETRIEVAL, sentence, passage, RELEVANT, FULLY, learnt=False)
+    examples = [Example("beside", text, (useless,), 1)]
+    if relation.key in stated:
+        answer = answer_sentence(entity, relation.key)
+        segment = Segment(RETRIEVAL, answer, passage, RELEVANT, FULLY)
+        examples.append(Example("answered", text, (segment,), 5))
+    return examples
 
 
 def words(name: str) -> list[str]:
@@ -145,11 +154,11 @@ COURSE: tuple[Callable[[Material], list[Example]], ...] = (
     lambda material: [selected(material)],
     lambda material: [stranger_passage(material)],
     lambda material: [misread(material)],
-    lambda material: [beside(material)],
+    beside,
     contrast,
     inverse_contrast,
 )
-COURSE_WEIGHTS = (15, 10, 12, 13, 35, 15)
+COURSE_WEIGHTS = (8, 8, 10, 28, 34, 12)
 
 
 class Primer(Generator):

@@ -276,4 +276,4 @@ def misjudged(reader: Reader) -> list[Example]:
 
 Maker = Callable[[Reader], list[Example]]
 MAKERS: tuple[Maker, ...] = (answered, unasked, known_question, misjudged)
-MAKER_WEIGHTS = (70, 14, 4, 12)
+MAKER_WEIGHTS = (60, 14, 4, 22)

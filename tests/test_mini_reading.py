@@ -115,7 +115,7 @@ def test_an_answer_stands_in_its_passage_and_in_no_other(examples: list[Example]
 def test_labels_follow_the_thing_asked_about(examples: list[Example]) -> None:
     for example in examples:
         segment = example.segments[0]
-        assert (segment.relevance == RELEVANT) == (example.kind != "irrelevant")
+        assert (segment.relevance == RELEVANT) == (example.kind not in ("irrelevant", "unstated"))
         assert (example.utility == 5) == (example.kind == "answered")
 
 

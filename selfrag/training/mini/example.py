@@ -2,12 +2,13 @@
 
 What the labels mean, so that they can be learnt and relied on:
 
-- `[Relevant]`: the passage is about a thing that the question names, or it states the asked fact.
-  `[Irrelevant]` otherwise; then the sentence is "I do not know." and no IsSup token follows.
+- `[Relevant]`: the passage helps to answer: it states what was asked, or a part of it.
+  `[Irrelevant]` otherwise, also where it is about the thing asked about; then the sentence is "I do
+  not know." and no IsSup token follows. Relevance is read as a probability, so a passage that may
+  answer and one that states something beside the question differ by degrees.
 - `[Fully supported]`: the passage states what the sentence says. `[Partially supported]`: it states
   a part of it, or only a part of what the question asks of one thing. `[No support /
-  Contradictory]`: the passage is about the thing but does not state what the sentence says; when it
-  does not state what was asked, the sentence is "I do not know.".
+  Contradictory]`: the passage does not state what the sentence says.
 - `[Utility:5]`: all that was asked is answered; `4`: at least half of it; `3`: less than half;
   `2`: an answer is given that its passage does not support; `1`: nothing is answered.
 - A further segment begins with `[Retrieval]` while something asked is still open, with
@@ -86,8 +87,6 @@ class Example:
         return [*parts, (f"[Utility:{self.utility}]</s>", True)]
 
 
-def helpless(passage: Passage, named: bool) -> Segment:
-    """The segment after a passage that does not answer. named: about a thing asked about."""
-    if named:
-        return Segment(RETRIEVAL, UNKNOWN, passage, RELEVANT, NO_SUPPORT)
+def helpless(passage: Passage) -> Segment:
+    """The segment after a passage that does not answer."""
     return Segment(RETRIEVAL, UNKNOWN, passage, IRRELEVANT)

@@ -153,10 +153,10 @@ def _failure(material: Material, part: Part) -> Segment:
     if other.name.lower() != part.entity.name.lower() and not same_person(part.entity, other.name):
         keys = [key for key in part.keys if key in other.values]
         if keys:
-            return helpless(material.passage(other, keys), named=False)
+            return helpless(material.passage(other, keys))
     other = _entity_unlike(material, part.entity)
     keys = [rng.choice(material.asked(other)).key]
-    return helpless(material.passage(other, keys), named=False)
+    return helpless(material.passage(other, keys))
 
 
 def _entity_unlike(material: Material, entity: Entity) -> Entity:

@@ -63,7 +63,7 @@ def stranger_passage(material: Material) -> Example:
     keys += rng.sample(stated, min(len(stated), rng.choice((1, 1, 2))))
     passage = material.passage(other, list(dict.fromkeys(keys)))
     text = _question(material, entity, relation)
-    return Example("irrelevant", text, (helpless(passage, named=False),), 1)
+    return Example("irrelevant", text, (helpless(passage),), 1)
 
 
 def contrast(material: Material) -> list[Example]:
@@ -78,7 +78,7 @@ def contrast(material: Material) -> list[Example]:
     stated = material.passage(entity, material.company(entity, relation.key))
     sentence = answer_sentence(entity, relation.key)
     answered = Segment(RETRIEVAL, sentence, stated, RELEVANT, FULLY)
-    left_open = helpless(material.passage(entity, keys), named=True)
+    left_open = helpless(material.passage(entity, keys))
     return [Example("answered", text, (answered,), 5), Example("unstated", text, (left_open,), 1)]
 
 
@@ -97,12 +97,12 @@ def inverse_contrast(material: Material) -> list[Example]:
     other = material.stranger(entity)
     if relation.key in other.values and other.values[relation.key].lower() != value.lower():
         passage = material.passage(other, material.company(other, relation.key))
-        examples.append(Example("irrelevant", text, (helpless(passage, named=False),), 1))
+        examples.append(Example("irrelevant", text, (helpless(passage),), 1))
     keys = material.other_keys(entity, relation.key)
     if keys and rng.random() < 0.5:
         passage = material.passage(entity, keys)
         if value.lower() not in passage[1].lower() and entity.name.lower() not in text.lower():
-            examples.append(Example("irrelevant", text, (helpless(passage, named=False),), 1))
+            examples.append(Example("irrelevant", text, (helpless(passage),), 1))
     return examples
 
 
@@ -116,7 +116,7 @@ def misread(material: Material) -> Example:
         return misread(material)
     value = entity.values[rng.choice(keys)]
     wrong = Entity(entity.kind, entity.name, entity.article, {relation.key: value}, entity.slots)
-    passage = material.passage(entity, keys)
+    passage = material.passage(entity, rng.sample([*keys, relation.key], len(keys) + 1))
     sentence = answer_sentence(wrong, relation.key)
     segment = Segment(RETRIEVAL, sentence, passage, RELEVANT, NO_SUPPORT, learnt=False)
     return Example("contradicted", _question(material, entity, relation), (segment,), 2)
@@ -132,17 +132,11 @@ def beside(material: Material) -> list[Example]:
     if not keys:
         return beside(material)
     text = _question(material, entity, relation)
-    stated = [*keys, relation.key] if rng.random() < 0.7 else list(keys)
-    rng.shuffle(stated)
-    passage = material.passage(entity, stated)
+    passage = material.passage(entity, rng.sample([*keys, relation.key], len(keys) + 1))
     sentence = answer_sentence(entity, keys[0])
     useless = Segment(RETRIEVAL, sentence, passage, RELEVANT, FULLY, learnt=False)
-    examples = [Example("beside", text, (useless,), 1)]
-    if relation.key in stated:
-        answer = answer_sentence(entity, relation.key)
-        segment = Segment(RETRIEVAL, answer, passage, RELEVANT, FULLY)
-        examples.append(Example("answered", text, (segment,), 5))
-    return examples
+    answer = Segment(RETRIEVAL, answer_sentence(entity, relation.key), passage, RELEVANT, FULLY)
+    return [Example("beside", text, (useless,), 1), Example("answered", text, (answer,), 5)]
 
 
 def words(name: str) -> list[str]:
@@ -158,7 +152,7 @@ COURSE: tuple[Callable[[Material], list[Example]], ...] = (
     contrast,
     inverse_contrast,
 )
-COURSE_WEIGHTS = (8, 8, 10, 28, 34, 12)
+COURSE_WEIGHTS = (12, 8, 8, 8, 50, 14)
 
 
 class Primer(Generator):

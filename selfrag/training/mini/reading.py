@@ -204,7 +204,7 @@ def answered(reader: Reader) -> list[Example]:
         Example("answered", text, (Segment(RETRIEVAL, sentence, passage, RELEVANT, FULLY),), 5)
     ]
     if beside and slot != "x" and rng.random() < 0.6:
-        left = helpless(reader.passage(fact, values, beside, thing), named=True)
+        left = helpless(reader.passage(fact, values, beside, thing))
         examples.append(Example("unstated", text, (left,), 1))
     if rng.random() < 0.5:
         examples += _about_another(reader, section, fact, values, text)
@@ -223,7 +223,7 @@ def _about_another(
     if section.sort and reader.rng.random() < 0.4:
         sentences += reader.beside(section, fact, other, None)
     title = capitalised(other["x"]) if section.sort else filled(fact.title, other)
-    return [Example("irrelevant", text, (helpless((title, " ".join(sentences)), named=False),), 1)]
+    return [Example("irrelevant", text, (helpless((title, " ".join(sentences))),), 1)]
 
 
 def unasked(reader: Reader) -> list[Example]:
@@ -237,7 +237,7 @@ def unasked(reader: Reader) -> list[Example]:
     if thing is None and reader.rng.random() < 0.5:
         sentences.append(reader.stated(fact, values))
     passage = reader.passage(fact, values, sentences, thing)
-    return [Example("unstated", text, (helpless(passage, named=True),), 1)]
+    return [Example("unstated", text, (helpless(passage),), 1)]
 
 
 def known_question(reader: Reader) -> list[Example]:
@@ -247,7 +247,7 @@ def known_question(reader: Reader) -> list[Example]:
         return []
     text = question(thing, reader.rng.choice(reader.material.asked(thing)), reader.rng)
     passage = reader.passage(fact, values, [reader.stated(fact, values)], thing)
-    return [Example("unstated", text, (helpless(passage, named=True),), 1)]
+    return [Example("unstated", text, (helpless(passage),), 1)]
 
 
 def misjudged(reader: Reader) -> list[Example]:

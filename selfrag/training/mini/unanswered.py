@@ -32,7 +32,7 @@ def foreign_unstated(material: Material) -> Example:
     text = foreign_question(material, entity, foreign_phrase(material))
     relation = rng.choice(material.asked(entity))
     passage = material.passage(entity, material.company(entity, relation.key))
-    return Example("unstated", text, (helpless(passage, named=True),), 1)
+    return Example("unstated", text, (helpless(passage),), 1)
 
 
 def unstated(material: Material) -> Example:
@@ -44,7 +44,7 @@ def unstated(material: Material) -> Example:
     if not keys:
         return unstated(material)
     text = question(entity, relation, rng)
-    segment = helpless(material.passage(entity, keys), named=True)
+    segment = helpless(material.passage(entity, keys))
     return Example("unstated", text, (segment,), 1)
 
 
@@ -64,7 +64,7 @@ def inverse_wrong(material: Material) -> Example:
         and (other is not entity)
     ):
         return inverse_wrong(material)
-    segment = helpless(material.passage(other, keys), named=False)
+    segment = helpless(material.passage(other, keys))
     return Example("irrelevant", text, (segment,), 1)
 
 
@@ -83,7 +83,7 @@ def other_thing(material: Material) -> Example:
     if rng.random() < 0.12:
         other = mentioning(other, entity, keys)
     text = question(entity, relation, rng)
-    segment = helpless(material.passage(other, keys), named=False)
+    segment = helpless(material.passage(other, keys))
     return Example("irrelevant", text, (segment,), 1)
 
 
@@ -104,7 +104,7 @@ def unrelated(material: Material) -> Example:
         other = material.inventor.entity(other.kind, rng, name)
     text = question(entity, rng.choice(material.asked(entity)), rng)
     passage = material.passage(other, (rng.choice(material.asked(other)).key,))
-    segment = helpless(passage, named=named)
+    segment = helpless(passage)
     return Example("unstated" if named else "irrelevant", text, (segment,), 1)
 
 

@@ -11,14 +11,14 @@ from typing import Any
 from indexes.checksums import CorpusDigest
 from indexes.errors import StorageError
 from indexes.passage import Passage
-from retrievers.base import check_queries
+from retrievers.base import BaseRetriever, check_queries
 from retrievers.errors import InvalidPassages
 from retrievers.hit import Hit
 
 PASSAGE_KEYS = ("ctxs", "top_contexts", "docs")
 
 
-class GivenPassages:
+class GivenPassages(BaseRetriever):
     """Returns the passages it was given, in their order.
 
     Scores are those that came with the passages where all have one, else 1/rank. A passage
@@ -66,10 +66,6 @@ class GivenPassages:
         for hit in self._hits:
             digest.add(hit.passage)
         return digest.hexdigest()
-
-    def search(self, query: str, k: int) -> list[Hit]:
-        """The first `k` passages."""
-        return self.search_many([query], k)[0]
 
     def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The first `k` passages for each query."""

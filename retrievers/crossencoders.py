@@ -19,6 +19,9 @@ from indexes.checksums import sha256_of_json
 from retrievers.errors import EncoderNotFound, InvalidRetriever, ModelUnreadable
 from retrievers.modelfiles import checksums_of_model, locate_model
 
+_CHARACTERS_PER_TOKEN = 32
+"""More than a token of any text covers: what lies beyond is cut before it is tokenized."""
+
 
 class PairScorer(Protocol):
     """What reranking needs of a model."""
@@ -40,7 +43,8 @@ class CrossEncoderScorer:
         name: a folder, or the name of a model in the local cache.
         device: "cpu", "cuda", …; by default the best there is.
         batch_size: pairs per forward pass.
-        max_length: tokens per pair, longer ones are cut; by default what the model can read.
+        max_length: tokens per pair, the longer text of a longer pair is cut; by default what the
+            model can read.
         allow_download: fetch a model that is not in the local cache.
 
     Attributes:
@@ -106,8 +110,10 @@ class CrossEncoderScorer:
             return np.empty(0, dtype=np.float64)
         import torch
 
-        places = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
-        distinct = sorted(places, key=lambda pair: len(pair[0]) + len(pair[1]))
+        # A tokenizer would read all of a query of 100,000 characters once per passage.
+        limit = _CHARACTERS_PER_TOKEN * self._model.max_seq_length
+        cut = [(query[:limit], text[:limit]) for query, text in pairs]
+        distinct = sorted(dict.fromkeys(cut), key=lambda pair: len(pair[0]) + len(pair[1]))
         logits = self._model.predict(
             distinct,
             batch_size=self._batch_size,
@@ -116,7 +122,7 @@ class CrossEncoderScorer:
             convert_to_numpy=True,
         )
         by_pair = dict(zip(distinct, np.asarray(logits, dtype=np.float64).tolist(), strict=True))
-        return np.array([by_pair[pair] for pair in pairs], dtype=np.float64)
+        return np.array([by_pair[pair] for pair in cut], dtype=np.float64)
 
 
 def _load(folder: Path, device: str | None, max_length: int | None) -> Any:

@@ -46,6 +46,7 @@ class GivenPassages(BaseRetriever):
             if not passage.text.strip():
                 self.left_out += 1
                 continue
+            _check_unicode(passage, number)
             found.append(passage)
             scores.append(score)
         known = [score for score in scores if score is not None]
@@ -88,6 +89,16 @@ def _entries(passages: Any) -> list[Any]:
             "Give a list of passages, or of mappings with title and text.",
         )
     return list(passages)
+
+
+def _check_unicode(passage: Passage, number: int) -> None:
+    try:
+        f"{passage.id}{passage.title}{passage.text}".encode()
+    except UnicodeEncodeError as error:
+        raise InvalidPassages(
+            f"Given passage {number} cannot be written as UTF-8 ({error.reason}).",
+            "Its id, title and text must be valid Unicode without lone surrogates.",
+        ) from error
 
 
 def _passage_of(entry: Any, number: int) -> tuple[Passage, float | None]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,8 +16,13 @@ import numpy.typing as npt
 
 from indexes.index import Index
 from indexes.store import PassageStore
-from retrievers.errors import InvalidQuery
+from retrievers.errors import InvalidQuery, RetrievalTimeout
 from retrievers.hit import Hit
+
+THREADS = 8
+"""Searches that a retriever runs at once for its asynchronous callers; further ones wait."""
+
+_POOL_LOCK = threading.Lock()
 
 
 @runtime_checkable
@@ -60,7 +69,70 @@ class RankedRows:
         return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
 
 
-class IndexRetriever(ABC):
+class BaseRetriever(ABC):
+    """A retriever whose subclasses answer many queries at once; the other faces follow from it."""
+
+    _threads: ThreadPoolExecutor | None = None
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identifies corpus and settings."""
+
+    @abstractmethod
+    def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """See `Retriever.search_many`."""
+
+    def search(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever.search`."""
+        return self.search_many([query], k)[0]
+
+    async def asearch(self, query: str, k: int, timeout: float | None = None) -> list[Hit]:
+        """What `search` gives, without blocking the event loop; see `asearch_many`."""
+        return (await self.asearch_many([query], k, timeout))[0]
+
+    async def asearch_many(
+        self, queries: Sequence[str], k: int, timeout: float | None = None
+    ) -> list[list[Hit]]:
+        """What `search_many` gives, without blocking the event loop.
+
+        The search runs in one of the retriever's `THREADS` threads. After a timeout, or when the
+        caller is cancelled, a search that still waits for a thread is called off; one that runs
+        cannot be stopped: its result is thrown away, and the process waits for it at its exit.
+
+        Args:
+            queries: see `search_many`.
+            k: see `search_many`.
+            timeout: seconds, the wait for a thread included; None waits as long as it takes.
+
+        Raises:
+            RetrievalTimeout: the time was over before the search.
+            InvalidQuery: see `Retriever.search`; or the timeout is not positive.
+        """
+        if timeout is not None and not timeout > 0:
+            raise InvalidQuery(f"The timeout is {timeout!r}.", "Give seconds above 0, or None.")
+        running = self._pool().submit(self.search_many, list(queries), k)
+        waiting = asyncio.wrap_future(running)
+        limit = None if timeout is None or math.isinf(timeout) else timeout
+        try:
+            await asyncio.wait({waiting}, timeout=limit)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            waiting.cancel()
+        raise RetrievalTimeout(
+            f"No passages were found within {timeout:g} seconds ({len(queries)} queries).",
+            "Allow more time, ask for fewer passages, or use a faster retriever.",
+        )
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with _POOL_LOCK:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="retriever")
+            return self._threads
+
+
+class IndexRetriever(BaseRetriever):
     """A retriever that ranks the rows of one index; subclasses say how.
 
     Attributes:
@@ -70,18 +142,9 @@ class IndexRetriever(ABC):
     def __init__(self, index: Index) -> None:
         self.index = index
 
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Identifies corpus and settings."""
-
     @abstractmethod
     def rank_rows(self, queries: Sequence[str], k: int) -> list[RankedRows]:
         """The best rows for each of the queries, which were checked and are not blank."""
-
-    def search(self, query: str, k: int) -> list[Hit]:
-        """See `Retriever.search`."""
-        return self.search_many([query], k)[0]
 
     def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """See `Retriever.search_many`."""

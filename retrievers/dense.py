@@ -62,7 +62,7 @@ class DenseRetriever(IndexRetriever):
             )
         self._dimension = record.dimension
         self._euclidean = record.similarity == "euclidean"
-        self._matrix = _exact_vectors(self._vectors)
+        self._matrix = exact_vectors(self._vectors)
 
     @property
     def fingerprint(self) -> str:
@@ -136,7 +136,7 @@ class DenseRetriever(IndexRetriever):
         return exact.astype(np.float32).astype(np.float64)
 
 
-def _exact_vectors(index: Any) -> npt.NDArray[np.float32] | None:
+def exact_vectors(index: Any) -> npt.NDArray[np.float32] | None:
     """A view of a flat index's vectors, shape [rows, dimension]; None for other kinds."""
     import faiss
 

@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexes.checksums import sha256_of_file, sha256_of_json
+from indexes.checksums import sha256_of_json
 from indexes.passage import Passage, text_for_search
 from indexes.vectors import SIMILARITIES
 from retrievers.errors import EncoderNotFound, EncoderUnclear, EncoderUnreadable
-from retrievers.families import Family, family_of, resembles_family
+from retrievers.families import Family, family_of, organisation_of, resembles_family
+from retrievers.modelfiles import checksums_of_model, locate_model
 
 _MODULES_FILE = "modules.json"
 _CONFIG_FILE = "config.json"
-_IGNORED_SUFFIXES = frozenset({".md", ".h5", ".msgpack", ".ot", ".onnx", ".png", ".jpg"})
-_IGNORED_FOLDERS = frozenset({"onnx", "openvino"})
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
 
 
@@ -66,9 +65,12 @@ class Encoder:
         allow_download: bool = False,
     ) -> None:
         self._name = str(name)
-        self.folder: Path = _locate(self._name, allow_download)
+        self.folder: Path = locate_model(self._name, allow_download)
         self._batch_size = batch_size
-        family = family_of(self._name)
+        own_folder = Path(self._name).is_dir() and self.folder.parent.name != "snapshots"
+        organisation = None if own_folder else organisation_of(self._name)
+        family = family_of(self._name, organisation)
+        unsure = resembles_family(self._name, organisation)
         bare = not (self.folder / _MODULES_FILE).is_file()
         if bare and not (self.folder / _CONFIG_FILE).is_file():
             raise EncoderNotFound(
@@ -93,8 +95,8 @@ class Encoder:
                 "Use a sentence-transformers model that makes one vector per text.",
             )
         if family is not None and not bare:
-            _check_pooling(self._name, self._model, family)
-        self._set_prefixes(query_prefix, passage_prefix, family)
+            _check_modules(self._name, self._model, family)
+        self._set_prefixes(query_prefix, passage_prefix, family, unsure)
         self._set_similarity(similarity, normalise, family)
         self._pooling = pooling if bare else None
         self._fingerprint = self._make_fingerprint()
@@ -162,13 +164,17 @@ class Encoder:
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
     def _set_prefixes(
-        self, query_prefix: str | None, passage_prefix: str | None, family: Family | None
+        self,
+        query_prefix: str | None,
+        passage_prefix: str | None,
+        family: Family | None,
+        unsure: bool,
     ) -> None:
         prompts = getattr(self._model, "prompts", None) or {}
         own_query = prompts.get("query") or ""
         own_passage = next((prompts[key] for key in _PASSAGE_PROMPTS if prompts.get(key)), "")
         unsaid = query_prefix is None and passage_prefix is None
-        if unsaid and not own_query and not own_passage and resembles_family(self._name):
+        if unsaid and not own_query and not own_passage and unsure:
             raise EncoderUnclear(
                 f"The prefixes of {self._name!r} are not known: its name resembles a family whose "
                 "models need some, and its files name none.",
@@ -204,7 +210,7 @@ class Encoder:
     def _make_fingerprint(self) -> str:
         return sha256_of_json(
             {
-                "files": _checksums_of(self.folder),
+                "files": checksums_of_model(self.folder),
                 "pooling": self._pooling,
                 "query_prefix": self._query_prefix,
                 "passage_prefix": self._passage_prefix,
@@ -214,36 +220,13 @@ class Encoder:
         )
 
 
-def _locate(name: str, allow_download: bool) -> Path:
-    """The folder of a model, from the path or the local cache."""
-    if name and Path(name).is_dir():
-        return Path(name)
-    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
-    if not name or looks_like_path or Path(name).exists():
-        raise EncoderNotFound(
-            f"There is no encoder folder {name!r}.",
-            "Give the folder of a sentence-transformers model, or a model's name.",
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    names = [name] if "/" in name else [f"sentence-transformers/{name}", name]
-    for candidate in names:
-        try:
-            return Path(snapshot_download(candidate, local_files_only=not allow_download))
-        except HFValidationError as error:
-            raise EncoderNotFound(
-                f"{name!r} is neither a folder nor a model's name.", "Check the spelling."
-            ) from error
-        except (OSError, ValueError) as error:
-            last = error
-    raise EncoderNotFound(
-        f"The encoder {name!r} is neither a folder nor in the local model cache.",
-        "Give the folder of a model, or allow downloading it.",
-    ) from last
-
-
 def _pooling_of(name: str, family: Family | None, pooling: str | None) -> str:
+    if family is not None and family.projection:
+        raise EncoderUnclear(
+            f"{name!r} is named like a {family.name} model, which has a dense layer after its "
+            f"pooling; its folder has no {_MODULES_FILE} and so no such layer.",
+            "Give the complete sentence-transformers folder.",
+        )
     chosen = pooling or (family.pooling if family is not None else None)
     if chosen is None:
         raise EncoderUnclear(
@@ -269,27 +252,20 @@ def _load(folder: Path, pooling: str | None, device: str | None) -> Any:
     )
 
 
-def _check_pooling(name: str, model: Any, family: Family) -> None:
+def _check_modules(name: str, model: Any, family: Family) -> None:
+    """Refuse a model whose own modules contradict the family that its name speaks of."""
     modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
-    if family.pooling is not None and modes and modes != [family.pooling]:
+    kinds = {type(module).__name__ for module in model}
+    wrong = None
+    if modes and modes != [family.pooling]:
+        wrong = f"pools by {family.pooling}; its files say {modes[0]}"
+    elif modes and family.projection != ("Dense" in kinds):
+        wrong = "has a dense layer after its pooling" if family.projection else "has no dense layer"
+        wrong += "; its files say otherwise"
+    elif "Normalize" in kinds and not family.normalise:
+        wrong = "does not normalise its vectors; its files do"
+    if wrong is not None:
         raise EncoderUnclear(
-            f"{name!r} is named like a {family.name} model, which pools by {family.pooling}; its "
-            f"files say {modes[0]}.",
+            f"{name!r} is named like a {family.name} model, which {wrong}.",
             "Check where the folder comes from, or rename it.",
         )
-
-
-def _checksums_of(folder: Path) -> dict[str, str]:
-    """Checksums of the files that make a model, by path inside its folder."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    safe = {file.parent for file in files if file.suffix == ".safetensors"}
-    checksums = {}
-    for file in sorted(files):
-        inside = file.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        ignored = file.suffix.lower() in _IGNORED_SUFFIXES or inside.parts[0] in _IGNORED_FOLDERS
-        # The same weights may lie there twice; the loader takes the safetensors.
-        twice = file.suffix == ".bin" and "model" in file.name and file.parent in safe
-        if not (hidden or ignored or twice):
-            checksums[inside.as_posix()] = sha256_of_file(file)
-    return checksums

@@ -13,7 +13,11 @@ class RetrieverError(Exception):
 
 
 class InvalidQuery(RetrieverError, ValueError):
-    """A query is no valid text, or the number of passages asked for is not positive."""
+    """A query is no valid text, or its number of passages or its timeout is not positive."""
+
+
+class RetrievalTimeout(RetrieverError, TimeoutError):
+    """A search did not end within the time that it was given."""
 
 
 class InvalidPassages(RetrieverError, ValueError):
@@ -34,3 +38,11 @@ class EncoderUnreadable(RetrieverError):
 
 class EncoderUnclear(RetrieverError, ValueError):
     """How a model wants its texts prefixed or its vectors made is not known; say it."""
+
+
+class ModelUnreadable(RetrieverError):
+    """A cross-encoder's files are damaged, or it does not give one score per pair."""
+
+
+class CacheWarning(UserWarning):
+    """A file of cached results was damaged or could not be used; retrieval goes on without it."""

@@ -2,7 +2,10 @@
 
 Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009): the score of a passage is the
 sum over the rankings of weight / (60 + rank). Weighted fusion: the weighted sum of each ranking's
-scores, brought to 0..1 within the ranking; a passage that a ranking lacks counts 0 in it.
+scores, normalised per query and ranking to (score - lowest) / (highest - lowest) over the `depth`
+passages that were fetched (CombSUM with min-max normalisation; Lee, SIGIR 1997). The last passage
+fetched and a passage that a ranking lacks both count 0 in it; a ranking whose scores are all equal
+counts 1 for each. So a retriever's scale and offset do not matter, but its depth does.
 """
 
 from __future__ import annotations
@@ -15,13 +18,20 @@ import numpy as np
 
 from indexes.checksums import sha256_of_json
 from indexes.passage import Passage
-from retrievers.base import IndexRetriever, RankedRows, Retriever, check_queries, search_rows
+from retrievers.base import (
+    BaseRetriever,
+    IndexRetriever,
+    RankedRows,
+    Retriever,
+    check_queries,
+    search_rows,
+)
 from retrievers.errors import InvalidRetriever
 from retrievers.hit import Hit
 
 RECIPROCAL_RANK_CONSTANT = 60
 METHODS = ("rrf", "weighted")
-_DEPTH = 100
+DEPTH = 100
 _Key = TypeVar("_Key", bound=Hashable)
 _Ranking = Sequence[tuple[_Key, float]]
 
@@ -49,7 +59,7 @@ def fuse(
     return fused
 
 
-class HybridRetriever:
+class HybridRetriever(BaseRetriever):
     """Fuses the rankings of several retrievers.
 
     Over retrievers of one corpus passages are told apart by row, and equal scores come in row
@@ -69,7 +79,7 @@ class HybridRetriever:
         self,
         retrievers: Sequence[Retriever],
         method: str = "rrf",
-        depth: int = _DEPTH,
+        depth: int = DEPTH,
         weights: Sequence[float] | None = None,
     ) -> None:
         self.retrievers = list(retrievers)
@@ -108,10 +118,6 @@ class HybridRetriever:
                 "weights": self.weights,
             }
         )
-
-    def search(self, query: str, k: int) -> list[Hit]:
-        """See `Retriever.search`."""
-        return self.search_many([query], k)[0]
 
     def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """See `Retriever.search_many`."""

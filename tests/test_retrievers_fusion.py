@@ -80,6 +80,23 @@ def test_reciprocal_rank_fusion_ignores_the_order_of_rankings(orders: list[list[
     assert fuse(rankings, weights, "rrf") == pytest.approx(fuse(rankings[::-1], weights, "rrf"))
 
 
+@steady
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=6, unique=True),
+    st.sampled_from([0.25, 3.0, 1024.0]),
+    st.integers(-5, 5),
+)
+def test_weighted_fusion_ignores_scale_and_offset(
+    scores: list[int], scale: float, offset: int
+) -> None:
+    pairs = [(str(n), float(score)) for n, score in enumerate(sorted(scores, reverse=True))]
+    moved = [(name, scale * (score + offset)) for name, score in pairs]
+    other = [("0", 2.0), ("9", 1.0)]
+    one, two = (fuse([p, other], [0.4, 0.6], "weighted") for p in (pairs, moved))
+    assert one == pytest.approx(two)
+    assert list(one) == list(two)
+
+
 def test_depth_is_asked_of_the_members() -> None:
     members = [Ranked(("a", 1.0)), Ranked(("b", 1.0))]
     hybrid = HybridRetriever(members, depth=30)

@@ -59,6 +59,15 @@ def test_what_cannot_be_read_is_refused(passages: object) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "passage",
+    [{"text": "a \ud800 b"}, {"title": "\udfff", "text": "x"}, Passage("\ud800", "", "x")],
+)
+def test_lone_surrogates_are_refused(passage: object) -> None:
+    with pytest.raises(InvalidPassages, match=r"passage 2 .*UTF-8"):
+        GivenPassages([{"text": "fine"}, passage])  # type: ignore[list-item]
+
+
 def test_fingerprint_tells_passages_and_order() -> None:
     assert GivenPassages(CORPUS).fingerprint == GivenPassages(list(CORPUS)).fingerprint
     assert GivenPassages(CORPUS).fingerprint != GivenPassages(CORPUS[::-1]).fingerprint

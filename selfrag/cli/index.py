@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -58,6 +58,7 @@ def build(
         int | None,
         typer.Option(
             "--chunk-words",
+            min=1,
             help="Most words of a passage cut from a document or KILT page; 100 if left out.",
         ),
     ] = None,
@@ -65,11 +66,12 @@ def build(
         int | None,
         typer.Option(
             "--chunk-overlap",
+            min=0,
             help="Sentences that it repeats of the passage before it; 0 if left out.",
         ),
     ] = None,
     on_error: Annotated[
-        str,
+        Literal["stop", "skip"],
         typer.Option(
             "--on-error",
             help='At a bad row or a duplicate id: "stop", or "skip" it and list what was skipped.',
@@ -92,7 +94,7 @@ def build(
             format,
             chunk_words=chunk_words,
             chunk_overlap=chunk_overlap,
-            on_error=cast(Any, on_error),
+            on_error=on_error,
         )
         model = None if encoder == "none" else Encoder(encoder_folder(encoder))
         try:

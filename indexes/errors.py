@@ -81,5 +81,15 @@ class CorpusFormatError(StorageError, ValueError):
         self.line = line
 
 
+class MissingLibrary(StorageError, ImportError):
+    """A library that is an extra of this package is needed and not installed."""
+
+    def __init__(self, library: str, purpose: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} are read by {library}, which is not installed.",
+            f'Install it: pip install "selfrag[{extra}]".',
+        )
+
+
 class SkippedPassages(UserWarning):
-    """Passages with empty text were left out of a corpus; the message counts them."""
+    """Rows of a corpus were left out; the message counts them and names the first."""

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from indexes.passage import Passage
+from indexes.readers import CorpusReader
 from retrievers.hit import Hit
 from selfrag.cli import doctor as doctor_command
 from selfrag.cli import loading
@@ -99,23 +100,65 @@ def test_a_folder_that_is_no_index(command: list[str], tmp_path: Path) -> None:
 
 
 def test_options_of_a_build_reach_the_library(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, corpus: Path
 ) -> None:
     calls: list[dict[str, Any]] = []
 
-    def build_index(source: Path, out: Path, **keywords: Any) -> None:
-        calls.append({"source": source, "out": out, **keywords})
+    class Index:
+        @staticmethod
+        def open(path: Path) -> Index:
+            return Index()
+
+        def info(self) -> dict[str, Any]:
+            return {}
+
+    def build_index(source: CorpusReader, out: Path, **keywords: Any) -> None:
+        calls.append({"source": source.path, "out": out, **keywords})
 
     monkeypatch.setattr("indexes.build.build_index", build_index)
+    monkeypatch.setattr("indexes.index.Index", Index)
     monkeypatch.setattr("retrievers.encoders.Encoder", lambda name: f"encoder {name}")
-    run("index", "build", "s", "o", "--encoder", "e", "--factory", "IVF4,Flat", "--overwrite")
-    run("index", "build", "s", "o")
-    common = {"source": Path("s"), "out": Path("o")}
+    name = str(corpus)
+    run("index", "build", name, "o", "--encoder", "e", "--factory", "IVF4,Flat", "--overwrite")
+    run("index", "build", name, "o")
+    common = {"source": corpus, "out": Path("o")}
     embedded = f"encoder {loading.encoder_folder(None)}"
     assert calls == [
         {**common, "encoder": "encoder e", "factory": "IVF4,Flat", "overwrite": True},
         {**common, "encoder": embedded, "factory": "auto", "overwrite": False},
     ]
+
+
+def test_bad_rows_stop_a_build_or_are_skipped(corpus: Path, tmp_path: Path) -> None:
+    with corpus.open("a", encoding="utf-8") as file:
+        file.write('{"id": "a", "text": "again"}\n{"id": "c", "text": " "}\nno json\n')
+    arguments = ["index", "build", str(corpus), str(tmp_path / "out"), "--encoder", "none"]
+    stopped = run(*arguments)
+    assert stopped.exit_code == 2
+    assert "line 3: the id 'a' was already given in line 1" in stopped.stderr
+    result = run(*arguments, "--on-error", "skip", "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["corpus"]["passages"] == 2
+    assert (report["skipped"]["bad"], report["skipped"]["empty"]) == (2, 1)
+    assert [message.split(": ")[0] for message in report["skipped"]["first_bad"]] == [
+        f"{corpus}, line 3",
+        f"{corpus}, line 5",
+    ]
+    assert "2 bad rows were skipped:" in result.stderr
+    assert "1 passages with empty text were skipped, the first in line 4." in result.stderr
+    assert run(*arguments, "--on-error", "ignore").exit_code == 2
+
+
+def test_documents_are_cut_as_told(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.txt").write_text("One two. Three four. Five six.", encoding="utf-8")
+    arguments = ["index", "build", str(folder), str(tmp_path / "out"), "--encoder", "none"]
+    chunks = ["--chunk-words", "4", "--chunk-overlap", "1", "--format", "text"]
+    result = run(*arguments, *chunks, "--json")
+    assert json.loads(result.stdout)["corpus"]["passages"] == 2
+    assert run(*arguments, "--chunk-words", "0").exit_code == 2
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Passages, words, chunks and the order of rows."""
+"""Passages, words and the order of rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storage_helpers import steady
 
-from indexes.chunks import chunks_of
 from indexes.errors import InvalidPassage, InvalidSetting
 from indexes.passage import Passage, text_for_search
 from indexes.ranking import top_rows
@@ -79,20 +78,6 @@ def test_words_are_stable(text: str) -> None:
     words = splitter.words(text)
     assert splitter.words(" ".join(words)) == words
     assert all(words)
-
-
-@steady
-@given(st.text(), st.integers(1, 8))
-def test_chunks_lose_no_word(text: str, size: int) -> None:
-    chunks = list(chunks_of(text, size))
-    assert " ".join(chunks).split() == text.split()
-    assert all(0 < len(chunk.split()) <= size for chunk in chunks)
-
-
-def test_chunks_end_at_sentences_and_paragraphs() -> None:
-    text = "One two three. Four\nfive.\nSix\n\nSeven eight nine ten eleven twelve."
-    pieces = ["One two three. Four five.", "Six", "Seven eight nine ten eleven", "twelve."]
-    assert list(chunks_of(text, 5)) == pieces
 
 
 @steady

@@ -7,15 +7,17 @@ import gzip
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from storage_helpers import shared_data, steady
 
-from indexes.errors import CorpusFormatError, InvalidSetting, SkippedPassages
+from indexes.errors import CorpusFormatError, InvalidSetting, SkippedPassages, StorageError
 from indexes.passage import Passage
 from indexes.readers import read_passages
+from indexes.readers.identifiers import SeenIds
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FULL = TEXT.filter(lambda text: bool(text.strip()))
@@ -100,6 +102,41 @@ def test_bad_json_lines_are_named(tmp_path: Path, bad: str | bytes, message: str
     assert caught.value.hint
 
 
+def test_bad_json_lines_are_skipped_and_listed(tmp_path: Path) -> None:
+    lines = [
+        b'{"id": "1", "text": "x"}',
+        *(b"{" for _ in range(11)),
+        b'{"id": "2", "text": "\xff"}',
+    ]
+    lines += [b'{"id": "1", "text": "again"}', b'{"id": "3", "text": "y"}']
+    passages = read_passages(written(tmp_path, "c.jsonl", b"\n".join(lines)), on_error="skip")
+    with pytest.warns(SkippedPassages, match=r"13 bad rows .*\n.*line 2: .*JSON[\s\S]*and 3 more"):
+        assert [passage.id for passage in passages] == ["1", "3"]
+    assert passages.skipped.bad == 13
+    assert len(passages.skipped.first_bad) == 10
+    assert "line 11:" in passages.skipped.first_bad[-1]
+
+
+def test_a_line_without_end_does_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexes.readers.lines.LONGEST_LINE", 100)
+    good = '{"id": "1", "text": "x"}\n'
+    file = written(tmp_path, "c.jsonl", "[" + "1, " * 200 + "]\n" + good)
+    with pytest.raises(CorpusFormatError, match="more than 100 bytes") as caught:
+        list(read_passages(file))
+    assert caught.value.line == 1
+    with pytest.warns(SkippedPassages, match="1 bad rows"):
+        assert [p.id for p in read_passages(file, on_error="skip")] == ["1"]
+
+
+def test_utf16_is_named(tmp_path: Path) -> None:
+    file = written(tmp_path, "c.jsonl", '{"id": "1", "text": "x"}'.encode("utf-16"))
+    with pytest.raises(CorpusFormatError, match="UTF-16") as caught:
+        list(read_passages(file, on_error="skip"))
+    assert "iconv -f UTF-16" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -115,6 +152,28 @@ def test_bad_table_rows_are_named(tmp_path: Path, bad: str, message: str) -> Non
     with pytest.raises(CorpusFormatError, match=message) as caught:
         list(read_passages(file))
     assert caught.value.line == 3
+
+
+def test_a_quote_that_stays_open_costs_one_row(tmp_path: Path) -> None:
+    rows = ["id\ttext\ttitle", '2\t"x\tT', '3\t"a\nb"\tT', "4\ty\tT", '5\t"z\tT', "6\tx\tT"]
+    data = "\n".join(rows).encode() + b"\n7\t\xff\tT\n8\tx\tT\n"
+    passages = read_passages(written(tmp_path, "c.tsv", data), on_error="skip")
+    with pytest.warns(SkippedPassages, match="3 bad rows"):
+        assert [(p.id, p.text) for p in passages] == [
+            ("3", "a\nb"),
+            ("4", "y"),
+            ("6", "x"),
+            ("8", "x"),
+        ]
+    lines = [message.split(", line ")[1].split(":")[0] for message in passages.skipped.first_bad]
+    assert lines == ["2", "6", "8"]
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_table_that_cannot_be_read_on(tmp_path: Path, on_error: Literal["stop", "skip"]) -> None:
+    data = gzip.compress(b"id\ttext\n" + b"".join(b"%d\tx\n" % n for n in range(5000)))
+    with pytest.raises(CorpusFormatError, match="cut off"):
+        list(read_passages(written(tmp_path, "c.tsv.gz", data[:-9]), on_error=on_error))
 
 
 def test_a_table_needs_its_header(tmp_path: Path) -> None:
@@ -164,7 +223,8 @@ def test_text_folder(tmp_path: Path) -> None:
     written(tmp_path, "d.csv", "never")
     passages = list(read_passages(tmp_path))
     assert [(p.id, p.title, p.text) for p in passages] == [
-        ("b.md#1", "The Title", "Intro. # The Title Body of it."),
+        ("b.md#1", "b", "Intro."),
+        ("b.md#2", "The Title", "Body of it."),
         ("sub/a.txt#1", "a", "Alpha beta."),
     ]
     assert passages[0].metadata == {"file": "b.md"}
@@ -173,6 +233,44 @@ def test_text_folder(tmp_path: Path) -> None:
 def test_beir_folder(tmp_path: Path) -> None:
     written(tmp_path, "corpus.jsonl", '{"_id": "1", "title": "A", "text": "x"}\n')
     assert list(read_passages(tmp_path)) == [Passage("1", "A", "x")]
+
+
+def test_ids_are_kept_exactly_and_with_their_lines() -> None:
+    with SeenIds() as seen:
+        assert [seen.add(id_, line) for line, id_ in enumerate(["a", "A", "a ", "1", "01"], 1)] == [
+            None
+        ] * 5
+        assert seen.add("A", 9) == 2
+        assert seen.add("A", 10) == 2
+
+
+@steady
+@given(st.lists(TEXT.filter(bool), max_size=30))
+def test_ids_as_a_dictionary_would_keep_them(ids: list[str]) -> None:
+    lines: dict[str, int] = {}
+    with SeenIds() as seen:
+        for line, id_ in enumerate(ids, start=1):
+            assert seen.add(id_, line) == lines.get(id_)
+            lines.setdefault(id_, line)
+
+
+def test_ids_without_room_are_an_error_with_a_hint() -> None:
+    with SeenIds() as seen:
+        seen._database.execute("pragma max_page_count = 8")
+        with pytest.raises(StorageError, match="full") as caught:
+            for number in range(10_000):
+                seen.add(f"id {number}", number)
+        assert "SQLITE_TMPDIR" in caught.value.hint
+
+
+def test_settings_that_are_not_allowed(tmp_path: Path) -> None:
+    file = written(tmp_path, "c.jsonl", '{"id": "1", "text": "x"}\n')
+    with pytest.raises(InvalidSetting, match="ignore"):
+        read_passages(file, on_error="ignore")  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match="passages already"):
+        read_passages(file, chunk_words=50)
+    with pytest.raises(InvalidSetting, match="0 words"):
+        read_passages(written(tmp_path, "a.txt", "x"), chunk_words=0)
 
 
 def test_what_cannot_be_a_corpus(tmp_path: Path) -> None:

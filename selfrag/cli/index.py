@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from selfrag.cli.loading import encoder_folder, index_folder, quiet_libraries
-from selfrag.cli.output import Output
+from selfrag.cli.output import Output, note
 
 application = typer.Typer(
     help="Build and check indexes.", no_args_is_help=True, rich_markup_mode=None
@@ -24,7 +25,11 @@ Folder = Annotated[
 @application.command("build")
 def build(
     source: Annotated[
-        Path, typer.Argument(help="Corpus: jsonl, DPR tsv, a BEIR folder or a FlashRAG file.")
+        Path,
+        typer.Argument(
+            help="Corpus: a jsonl, DPR tsv, KILT or FlashRAG file, a BEIR folder, or text, "
+            "Markdown, HTML and PDF files or a folder of them."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder of the new index.")],
     encoder: Annotated[
@@ -41,6 +46,37 @@ def build(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an index that is in OUT.")
     ] = False,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="auto (by the file's name), jsonl, beir, contriever, flashrag, tsv, dpr, kilt "
+            "or text (documents).",
+        ),
+    ] = "auto",
+    chunk_words: Annotated[
+        int | None,
+        typer.Option(
+            "--chunk-words",
+            min=1,
+            help="Most words of a passage cut from a document or KILT page; 100 if left out.",
+        ),
+    ] = None,
+    chunk_overlap: Annotated[
+        int | None,
+        typer.Option(
+            "--chunk-overlap",
+            min=0,
+            help="Sentences that it repeats of the passage before it; 0 if left out.",
+        ),
+    ] = None,
+    on_error: Annotated[
+        Literal["stop", "skip"],
+        typer.Option(
+            "--on-error",
+            help='At a bad row or a duplicate id: "stop", or "skip" it and list what was skipped.',
+        ),
+    ] = "stop",
     as_json: Json = False,
 ) -> None:
     """Build an index from a corpus; a build that is interrupted leaves OUT as it was."""
@@ -48,12 +84,28 @@ def build(
     with output.guarded():
         quiet_libraries()
         from indexes.build import build_index
+        from indexes.errors import SkippedPassages
         from indexes.index import Index
+        from indexes.readers import read_passages
         from retrievers.encoders import Encoder
 
+        passages = read_passages(
+            source,
+            format,
+            chunk_words=chunk_words,
+            chunk_overlap=chunk_overlap,
+            on_error=on_error,
+        )
         model = None if encoder == "none" else Encoder(encoder_folder(encoder))
-        build_index(source, out, encoder=model, factory=factory, overwrite=overwrite)
-        _show(output, {"path": str(out), **Index.open(out).info()})
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SkippedPassages)  # noted below, also on failure
+                build_index(passages, out, encoder=model, factory=factory, overwrite=overwrite)
+        finally:
+            if passages.skipped:
+                note(f"{source}: {passages.skipped.describe()}")
+        skipped = passages.skipped.to_dict()
+        _show(output, {"path": str(out), **Index.open(out).info(), "skipped": skipped})
 
 
 @application.command("info")

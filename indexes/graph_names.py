@@ -18,8 +18,10 @@ LONGEST_NAME = 16
 """Names of more words than this are compared by their first words only, so matching is linear."""
 
 _WORD = re.compile(r"[^\W_]+")
-_BRACKET = re.compile(r"\s*[(（][^()（）]*[)）]\s*$")
-_JOINING = frozenset("of the de del della di du da la le van von der den and for in on at".split())
+_BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
+_INSIDE = " -\u2013'\u2019"  # also the dash and the apostrophe of print
+_JOINING_WORDS = "of the de del della di du da la le van von der den and for in on at"
+_JOINING = frozenset(_JOINING_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def capitalised_names(text: str, words: list[Word]) -> Iterator[tuple[str, int]]
         return " ".join(word.folded for word in kept[:LONGEST_NAME]), kept[0].start
 
     for word in words:
-        if run and not text[run[-1].end : word.start].strip(" -–'’"):
+        if run and not text[run[-1].end : word.start].strip(_INSIDE):
             if word.capital:
                 run.append(word)
                 joined = 0

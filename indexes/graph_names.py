@@ -20,7 +20,7 @@ LONGEST_NAME = 16
 _WORD = re.compile(r"[^\W_]+")
 _BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
 _INSIDE = " -\u2013'\u2019"  # also the dash and the apostrophe of print
-_JOINING_WORDS = "of the de del della di du da la le van von der den and for in on at"
+_JOINING_WORDS = "of the de del della di du da la le van von der den for in on at"
 _JOINING = frozenset(_JOINING_WORDS.split())
 
 

@@ -13,7 +13,7 @@ standing in the first ranking.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ from retrievers.pagerank import Edges, Shares, Vector, Walk, personalised_pagera
 _STEM_LETTERS = 5
 _LONGEST_QUERY = 2_000
 _OUTSIDE = frozenset({"film", "movie"})
-"""Words of many questions that say which sort of thing is meant, and of nothing how it is said."""
+"""Words of many questions that name the sort of thing meant, and so say little about relations."""
 
 
 class RowRanker(Protocol):
@@ -65,7 +65,8 @@ class GraphSettings:
         liked: how much more a name weighs for the standing of the passages that bear it.
         entity_mention: weight of a mentioned name that is no title; a title has 1.
         asked: weight of a mention of a name that stands in the query.
-        context: how much more a mention weighs for each word of the query beside it.
+        context: how much more a mention weighs for a word of the query right beside it; less for
+            one that stands farther off.
         context_hits: in how many first hits mentions are looked at.
         before, after: how many characters beside a mention are looked at.
         mix: weight of the standing in the first ranking in the final score.
@@ -270,9 +271,13 @@ class GraphRetriever(IndexRetriever):
             wanted = asked - _stems(passage.title)
             for mention in range(start, end):
                 place = int(self.graph.mention_places[mention])
-                beside = _stems(passage.text[max(0, place - settings.before) : place])
-                beside |= _stems(passage.text[place : place + settings.after])
-                factors[mention] += settings.context * len(beside & wanted)
+                beside = _stems_before(passage.text[max(0, place - settings.before) : place])
+                for stem, nearness in _stems_after(
+                    passage.text[place : place + settings.after]
+                ).items():
+                    beside[stem] = max(nearness, beside.get(stem, 0.0))
+                near = sum(nearness for stem, nearness in beside.items() if stem in wanted)
+                factors[mention] += settings.context * near
         return factors
 
 
@@ -283,8 +288,22 @@ def _row(matrix: Any, row: int) -> npt.NDArray[np.int32]:
 
 def _stems(text: str) -> set[str]:
     """The words of a text that say something, by their first letters ("directed", "director")."""
-    return {
-        word.folded[:_STEM_LETTERS]
-        for word in words_of(text)
-        if word.folded not in ENGLISH_STOPWORDS and word.folded not in _OUTSIDE
-    }
+    return {stem for stem, _, _ in _stem_places(text)}
+
+
+def _stem_places(text: str) -> Iterator[tuple[str, int, int]]:
+    """Each of them with its start and its end."""
+    for word in words_of(text):
+        if word.folded not in ENGLISH_STOPWORDS and word.folded not in _OUTSIDE:
+            yield word.folded[:_STEM_LETTERS], word.start, word.end
+
+
+def _stems_before(text: str) -> dict[str, float]:
+    """How near each stands to the end of a text: 1 at the end, towards 0 at the start."""
+    return {stem: end / len(text) for stem, _, end in _stem_places(text)}
+
+
+def _stems_after(text: str) -> dict[str, float]:
+    """How near each stands to the start of a text."""
+    places = reversed(list(_stem_places(text)))
+    return {stem: 1 - start / len(text) for stem, start, _ in places}

@@ -146,7 +146,7 @@ def personalised_pagerank(
 
 
 def _inverse(sums: Vector) -> Vector:
-    return np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
+    return np.divide(1.0, sums, out=np.zeros(len(sums)), where=sums > 0)
 
 
 def _share(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from retrievers.errors import RetrieverError as RetrieverError
     from retrievers.fusion import HybridRetriever as HybridRetriever
     from retrievers.given import GivenPassages as GivenPassages
+    from retrievers.graph import GraphRetriever as GraphRetriever
+    from retrievers.graph import GraphSettings as GraphSettings
     from retrievers.hit import Hit as Hit
     from retrievers.opening import open_retriever as open_retriever
 
@@ -25,6 +27,8 @@ _HOMES = {
     "Encoder": "retrievers.encoders",
     "GivenPassages": "retrievers.given",
     "Hit": "retrievers.hit",
+    "GraphRetriever": "retrievers.graph",
+    "GraphSettings": "retrievers.graph",
     "HybridRetriever": "retrievers.fusion",
     "Retriever": "retrievers.base",
     "RetrieverError": "retrievers.errors",

@@ -8,6 +8,7 @@ twentieth of them do (or twenty): any other connects nothing, or everything.
 from __future__ import annotations
 
 import shutil
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +43,8 @@ _LARGEST_SHARE = 20
 def add_graph(path: Path | str, *, progress: Callable[[Progress], None] | None = None) -> Manifest:
     """Build the graph of the index in the folder `path` and record it in its manifest.
 
-    The manifest is replaced in one step: a build that is killed leaves an index without a graph.
-    A graph that is there already is built again.
+    The manifest is replaced in one step, at the end. A graph that is there already is built again;
+    when that is killed while files are written, the index is left without a graph.
 
     Returns:
         The manifest with the graph's files.
@@ -63,14 +64,14 @@ def add_graph(path: Path | str, *, progress: Callable[[Progress], None] | None =
             for name, record in manifest.files.items()
             if not name.startswith(f"{target}/")
         }
-        if len(others) < len(manifest.files):
-            # Readers must not find a record without its files, whenever we are killed.
-            replace(manifest, files=others).write(folder)
-        shutil.rmtree(folder / target, ignore_errors=True)
         store = PassageStore.open(data / STORE_FOLDER)
         with Reporter(progress) as reporter:
             reporter.begin("finding names", len(store))
             graph = build_graph(store, reporter.tick)
+        if len(others) < len(manifest.files):
+            # Readers must not find a record without its files, whenever we are killed.
+            replace(manifest, files=others).write(folder)
+        shutil.rmtree(folder / target, ignore_errors=True)
         graph.save(folder / target)
         publish.flush_to_disk(folder / target)
         files = {f"{target}/{file.name}": record_file(file) for file in (folder / target).iterdir()}
@@ -101,10 +102,11 @@ class _Names:
         self.spellings: dict[str, Spelling] = {}
         self._numbers: dict[str, int] = {}
         self._kinds: list[int] = []
-        self._titles: list[tuple[int, int]] = []
-        self._own: dict[int, set[int]] = {}
-        self._mentions: list[tuple[int, int, int]] = []  # row, name, place in the text
-        self._entities: dict[str, list[tuple[int, int]]] = {}
+        self._titles = array("q")  # row and name in turn
+        self._own: dict[int, tuple[int, ...]] = {}
+        self._mentions = array("q")  # row, name and place in the text in turn
+        self._entities: dict[str, int] = {}
+        self._found = array("q")  # entity, row and place in turn
 
     def add_title(self, row: int, title: str) -> None:
         """Take a passage's title in, and the title without its bracket."""
@@ -115,10 +117,10 @@ class _Names:
             if not key:
                 continue
             name = self._number(key, kind)
-            own = self._own.setdefault(row, set())
+            own = self._own.get(row, ())
             if name not in own:
-                own.add(name)
-                self._titles.append((row, name))
+                self._own[row] = (*own, name)
+                self._titles.extend((row, name))
             if is_matchable(form):
                 self._spell(key, Spelling(name, capitals_of(form, is_alias=kind == ALIAS)))
 
@@ -135,23 +137,33 @@ class _Names:
                 places.setdefault(name, start)
             elif key not in seen:
                 seen.add(key)
-                self._entities.setdefault(key, []).append((row, start))
-        own = self._own.get(row, set())
-        self._mentions += [(row, name, at) for name, at in places.items() if name not in own]
+                entity = self._entities.setdefault(key, len(self._entities))
+                self._found.extend((entity, row, start))
+        own = self._own.get(row, ())
+        for name, start in places.items():
+            if name not in own:
+                self._mentions.extend((row, name, start))
 
     def add_entities(self, passages: int) -> None:
         """Make nodes of the capitalised names that connect some passages, but not most."""
         most = max(_ALWAYS_ALLOWED_PASSAGES, passages // _LARGEST_SHARE)
-        for key, found in self._entities.items():
-            if _FEWEST_PASSAGES <= len(found) <= most:
-                name = self._number(key, ENTITY)
-                self._mentions += [(row, name, start) for row, start in found]
+        found = _table(self._found, 3)
+        counts = np.bincount(found[:, 0], minlength=len(self._entities))
+        kept = (counts >= _FEWEST_PASSAGES) & (counts <= most)
+        names = np.full(len(kept), -1, dtype=np.int64)
+        for key, entity in self._entities.items():
+            if kept[entity]:
+                names[entity] = self._number(key, ENTITY)
         self._entities.clear()
+        connecting = found[kept[found[:, 0]]]
+        rows = np.stack([connecting[:, 1], names[connecting[:, 0]], connecting[:, 2]], axis=1)
+        self._mentions.extend(rows.ravel().tolist())
 
     def graph(self, passages: int) -> Graph:
         """All of it as arrays."""
-        mentions = np.array(sorted(self._mentions), dtype=np.int64).reshape(-1, 3)
-        titles = np.array(sorted(self._titles), dtype=np.int64).reshape(-1, 2)
+        mentions, titles = _table(self._mentions, 3), _table(self._titles, 2)
+        mentions = mentions[np.lexsort((mentions[:, 1], mentions[:, 0]))]
+        titles = titles[np.lexsort((titles[:, 1], titles[:, 0]))]
         keys = [key.encode() for key in self._numbers]
         hashes = np.array([hash_of_key(key) for key in self._numbers], dtype=np.uint64)
         order = np.argsort(hashes, kind="stable")
@@ -182,6 +194,10 @@ class _Names:
             self.spellings[key] = spelling
         if not spelling.capitals:
             self._kinds[spelling.name] |= LOWER_CASE
+
+
+def _table(numbers: array[int], columns: int) -> npt.NDArray[np.int64]:
+    return np.array(numbers, dtype=np.int64).reshape(-1, columns)
 
 
 def _starts(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

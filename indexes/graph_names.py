@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from indexes.words import ENGLISH_STOPWORDS
 
@@ -24,9 +25,11 @@ _JOINING_WORDS = "of the de del della di du da la le van von der den for in on a
 _JOINING = frozenset(_JOINING_WORDS.split())
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a text: its folded form, where it stands, and whether it begins with a capital."""
+class Word(NamedTuple):
+    """A word of a text: its folded form, where it stands, and whether it begins with a capital.
+
+    A tuple and no dataclass, because building makes one for every word of a corpus.
+    """
 
     folded: str
     start: int

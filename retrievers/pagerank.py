@@ -85,7 +85,8 @@ class Walk:
         self._own_weights = own_weights
         mentions, titles = edges.mentions, edges.titles
         weights = mention_weights * name_weights[mentions.indices]
-        sums = np.bincount(edges.mention_rows, weights=weights, minlength=mentions.shape[0])
+        counted = np.bincount(edges.mention_rows, weights=weights, minlength=mentions.shape[0])
+        sums = counted.astype(np.float64)  # they are whole numbers when there is no mention
         weights = weights * _inverse(sums)[edges.mention_rows]
         self._chosen = csr_matrix((weights, mentions.indices, mentions.indptr), mentions.shape)
         own_sums = titles @ own_weights

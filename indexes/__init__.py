@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from indexes.build import build_index as build_index
     from indexes.errors import StorageError as StorageError
+    from indexes.graph_build import add_graph as add_graph
     from indexes.index import Index as Index
     from indexes.lexical import BM25Settings as BM25Settings
     from indexes.manifest import Manifest as Manifest
@@ -30,6 +31,7 @@ _HOMES = {
     "StorageError": "indexes.errors",
     "VerifyReport": "indexes.verify",
     "WordSettings": "indexes.words",
+    "add_graph": "indexes.graph_build",
     "build_index": "indexes.build",
     "read_passages": "indexes.readers",
     "verify_index": "indexes.verify",

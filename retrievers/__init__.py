@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from retrievers.errors import RetrieverError as RetrieverError
     from retrievers.fusion import HybridRetriever as HybridRetriever
     from retrievers.given import GivenPassages as GivenPassages
+    from retrievers.graph import GraphRetriever as GraphRetriever
+    from retrievers.graph import GraphSettings as GraphSettings
     from retrievers.hit import Hit as Hit
     from retrievers.opening import open_retriever as open_retriever
     from retrievers.rerank import RerankRetriever as RerankRetriever
@@ -35,6 +37,8 @@ _HOMES = {
     "Encoder": "retrievers.encoders",
     "GivenPassages": "retrievers.given",
     "Hit": "retrievers.hit",
+    "GraphRetriever": "retrievers.graph",
+    "GraphSettings": "retrievers.graph",
     "HybridRetriever": "retrievers.fusion",
     "RerankRetriever": "retrievers.rerank",
     "ResultCache": "retrievers.cache",

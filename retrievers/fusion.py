@@ -122,14 +122,23 @@ class HybridRetriever(BaseRetriever):
     def search_many(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """See `Retriever.search_many`."""
         if self._members:
-            return search_rows(self._members[0].index.store, self._fuse_rows, queries, k)
+            return search_rows(self._members[0].index.store, self.rank_rows, queries, k)
         check_queries(queries, k)
         depth = max(k, self.depth)
         answers = [member.search_many(queries, depth) for member in self.retrievers]
         return [self._fuse_hits(rankings, k) for rankings in zip(*answers, strict=True)]
 
-    def _fuse_rows(self, queries: Sequence[str], k: int) -> list[RankedRows]:
-        """Fusion by row number: only the passages that are returned are read."""
+    def rank_rows(self, queries: Sequence[str], k: int) -> list[RankedRows]:
+        """The best rows for each query: fusion by row number, so no passage is read.
+
+        Raises:
+            InvalidRetriever: the members do not all search indexes of one corpus.
+        """
+        if not self._members:
+            raise InvalidRetriever(
+                "The members of this hybrid do not share the rows of one corpus.",
+                "Fuse retrievers over one index, or use search.",
+            )
         depth = max(k, self.depth)
         answers = [member.rank_rows(queries, depth) for member in self._members]
         fused = []

@@ -1,9 +1,9 @@
 """The passage store: passages on disk as memory-mapped Arrow, addressed by row number or by id.
 
-A folder with `store.json` (counts), one or several Arrow IPC files whose record batches all have
-the same number of rows (the last one of a file may be shorter), and two sorted arrays that lead
-from an id's hash to its row. Opening reads `store.json` and the files' footers, whatever the
-size of the corpus. The row number is the passage's number in every index built on the store.
+A folder with `store.json` (counts), Arrow IPC files (shards) whose record batches all have the
+same number of rows (the last one of a file may be shorter), and two sorted arrays that lead from
+an id's hash to its row. Opening reads `store.json` and the files' footers, no passage. The row
+number is the passage's number in every index built on the store.
 The store knows nothing of vectors, scores or queries.
 """
 

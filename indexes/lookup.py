@@ -1,0 +1,112 @@
+"""The id lookup of a store: the sorted parts of its shards are merged into two sorted arrays.
+
+Hashes are spread evenly over 64 bits, so the parts are merged range by range: memory holds one
+range, whatever the number of passages. Equal hashes are told apart by the ids themselves, which
+finds every duplicate.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from indexes.errors import DuplicateId
+from indexes.shards import ROWS_PER_BATCH, lookup_name, shard_name
+from indexes.store import HASHES_FILE, ROWS_FILE
+
+_ROWS_PER_RANGE = 500_000
+
+
+def merge_lookups(
+    folder: Path,
+    shard_rows: Sequence[int],
+    rows_per_batch: int = ROWS_PER_BATCH,
+    rows_per_range: int = _ROWS_PER_RANGE,
+) -> None:
+    """Write the lookup of a store from the parts of its shards, which stay as they are.
+
+    Args:
+        folder: the store's folder.
+        shard_rows: how many passages each shard holds.
+        rows_per_batch: of the Arrow files.
+        rows_per_range: about how many rows are merged at a time.
+
+    Raises:
+        DuplicateId: two passages have the same id; nothing is written then.
+    """
+    total = sum(shard_rows)
+    first_rows = np.cumsum([0, *shard_rows])
+    ranges = max(1, -(-total // rows_per_range))
+    bounds = [(number << 64) // ranges for number in range(1, ranges)]
+    hashes_new, rows_new = folder / f"{HASHES_FILE}.new", folder / f"{ROWS_FILE}.new"
+    with hashes_new.open("wb") as hashes_file, rows_new.open("wb") as rows_file:
+        write_npy_header(hashes_file, np.dtype(np.uint64), (total,))
+        write_npy_header(rows_file, np.dtype(np.int64), (total,))
+        for low, high in zip([None, *bounds], [*bounds, None], strict=True):
+            hashes, rows = _range(folder, first_rows, low, high)
+            _refuse_duplicates(folder, first_rows, rows_per_batch, hashes, rows)
+            hashes_file.write(hashes.tobytes())
+            rows_file.write(rows.tobytes())
+    os.replace(hashes_new, folder / HASHES_FILE)
+    os.replace(rows_new, folder / ROWS_FILE)
+
+
+def write_npy_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Write the header of an npy file whose numbers are going to follow in C order."""
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _range(
+    folder: Path, first_rows: npt.NDArray[np.int64], low: int | None, high: int | None
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """The hashes from `low` to below `high`, sorted, and their rows, ascending among equals."""
+    hashes, rows = [], []
+    for number, first in enumerate(first_rows[:-1]):
+        part = np.load(folder / lookup_name(number), mmap_mode="r", allow_pickle=False)
+        begin = 0 if low is None else int(np.searchsorted(part[0], np.uint64(low)))
+        end = part.shape[1] if high is None else int(np.searchsorted(part[0], np.uint64(high)))
+        hashes.append(np.array(part[0, begin:end]))
+        rows.append(np.array(part[1, begin:end]).astype(np.int64) + first)
+    if not hashes:
+        return np.empty(0, np.uint64), np.empty(0, np.int64)
+    together, numbers = np.concatenate(hashes), np.concatenate(rows)
+    order = np.argsort(together, kind="stable")
+    return together[order], numbers[order]
+
+
+def _refuse_duplicates(
+    folder: Path,
+    first_rows: npt.NDArray[np.int64],
+    rows_per_batch: int,
+    hashes: npt.NDArray[np.uint64],
+    rows: npt.NDArray[np.int64],
+) -> None:
+    seen: dict[str, int] = {}
+    last = -1
+    for position in np.flatnonzero(hashes[1:] == hashes[:-1]):
+        if position != last + 1:
+            seen = {}
+        last = int(position)
+        for row in (int(rows[position]), int(rows[position + 1])):
+            passage_id = _id_at(folder, first_rows, rows_per_batch, row)
+            earlier = seen.setdefault(passage_id, row)
+            if earlier != row:
+                raise DuplicateId(
+                    f"Passages {earlier + 1} and {row + 1} both have the id {passage_id!r}.",
+                    "Give every passage an id of its own.",
+                )
+
+
+def _id_at(folder: Path, first_rows: npt.NDArray[np.int64], rows_per_batch: int, row: int) -> str:
+    import pyarrow as pa
+
+    shard = int(np.searchsorted(first_rows, row, side="right")) - 1
+    batch, offset = divmod(row - int(first_rows[shard]), rows_per_batch)
+    with pa.memory_map(str(folder / shard_name(shard)), "r") as source:
+        return str(pa.ipc.open_file(source).get_batch(batch).column(0)[offset].as_py())

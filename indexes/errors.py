@@ -46,12 +46,28 @@ class IndexBusy(StorageError):
     """Another process is building an index in the same folder."""
 
 
+class InterruptedBuild(StorageError):
+    """A folder holds an interrupted build that this one cannot go on with."""
+
+
+class DiskFull(StorageError):
+    """There is no space left; what was finished before is kept."""
+
+
 class InvalidSetting(StorageError, ValueError):
     """A build or search setting is not allowed."""
 
 
 class InvalidVectors(StorageError, ValueError):
     """An encoder gave vectors of a wrong shape or with numbers that are not finite."""
+
+
+class VectorFileError(StorageError, ValueError):
+    """A file of vectors is damaged, or holds what is not admitted."""
+
+
+class VectorsDoNotMatch(StorageError, ValueError):
+    """Vectors and passages do not have the same ids."""
 
 
 class InvalidPassage(StorageError, ValueError):
@@ -83,3 +99,7 @@ class CorpusFormatError(StorageError, ValueError):
 
 class SkippedPassages(UserWarning):
     """Passages with empty text were left out of a corpus; the message counts them."""
+
+
+class ResumedBuild(UserWarning):
+    """A build goes on where an interrupted one stopped; the message says where."""

@@ -12,7 +12,17 @@ from typing import Any
 from indexes.checksums import sha256_of_file
 from indexes.errors import CorruptIndex, MissingPart, StorageError
 from indexes.lexical import LexicalIndex
-from indexes.manifest import BM25_FOLDER, STORE_FOLDER, VECTORS_FILE, Manifest
+from indexes.manifest import (
+    BM25_FOLDER,
+    MATRIX_FOLDER,
+    STORE_FOLDER,
+    VECTORS_FILE,
+    EncoderRecord,
+    Manifest,
+    VectorsRecord,
+)
+from indexes.matrix import MatrixFiles
+from indexes.nearest import VectorIndex
 from indexes.store import PassageStore
 from indexes.vectors import open_vectors
 
@@ -24,7 +34,7 @@ class Index:
         path: the index folder.
         manifest: what it was made of.
         store: its passages; row numbers are the numbers of vectors and word scores.
-        vectors: the FAISS index, or None where it was not built or not asked for.
+        vectors: the vectors, or None where they were not built or not asked for.
         bm25: the lexical index, or None where it was not built or not asked for.
     """
 
@@ -33,7 +43,7 @@ class Index:
         path: Path,
         manifest: Manifest,
         store: PassageStore,
-        vectors: Any | None,
+        vectors: VectorIndex | None,
         bm25: LexicalIndex | None,
     ) -> None:
         self.path = path
@@ -50,6 +60,7 @@ class Index:
         vectors: bool = True,
         bm25: bool = True,
         full_check: bool = False,
+        threads: int | None = None,
     ) -> Index:
         """Open the index in the folder `path`.
 
@@ -58,6 +69,8 @@ class Index:
             vectors: open the vectors, if there are any.
             bm25: open the word scores, if there are any.
             full_check: compare every byte with its checksum, which reads all files.
+            threads: of FAISS while it searches; None leaves FAISS's own setting, and any number
+                is set back after each search.
 
         Raises:
             NotAnIndex: there is no index.
@@ -68,7 +81,7 @@ class Index:
         manifest = Manifest.read(folder)
         while True:
             try:
-                return cls._open(folder, manifest, vectors, bm25, full_check)
+                return cls._open(folder, manifest, vectors, bm25, full_check, threads)
             except StorageError:
                 # A build may have replaced the index between two looks: then open the new one.
                 current = Manifest.read(folder)
@@ -78,7 +91,13 @@ class Index:
 
     @classmethod
     def _open(
-        cls, folder: Path, manifest: Manifest, vectors: bool, bm25: bool, full_check: bool
+        cls,
+        folder: Path,
+        manifest: Manifest,
+        vectors: bool,
+        bm25: bool,
+        full_check: bool,
+        threads: int | None,
     ) -> Index:
         manifest.check_files(folder)
         if full_check:
@@ -98,14 +117,7 @@ class Index:
             )
         matrix, words = None, None
         if vectors and manifest.encoder is not None:
-            encoder = manifest.encoder
-            matrix = open_vectors(
-                data / VECTORS_FILE,
-                rows,
-                encoder.dimension,
-                encoder.similarity,
-                manifest.search_parameters,
-            )
+            matrix = _open_vectors(data, store, manifest, manifest.encoder, threads)
         if bm25 and manifest.bm25 is not None:
             words = LexicalIndex.open(data / BM25_FOLDER, rows, manifest.bm25)
         return cls(folder, manifest, store, matrix, words)
@@ -122,8 +134,8 @@ class Index:
         """What the index is made of, as JSON values."""
         return {"path": str(self.path), **self.manifest.summary()}
 
-    def require_vectors(self) -> Any:
-        """The FAISS index.
+    def require_vectors(self) -> VectorIndex:
+        """The vectors.
 
         Raises:
             MissingPart: the index has no vectors, or was opened without them.
@@ -147,3 +159,18 @@ class Index:
                 'Build it with BM25, or search it with kind="dense".',
             )
         return self.bm25
+
+
+def _open_vectors(
+    data: Path, store: PassageStore, manifest: Manifest, encoder: EncoderRecord, threads: int | None
+) -> VectorIndex:
+    record = manifest.vectors or VectorsRecord("", kept=False, refine=1)
+    rows, dimension, similarity = len(store), encoder.dimension, encoder.similarity
+    index = open_vectors(
+        data / VECTORS_FILE, rows, dimension, similarity, manifest.search_parameters
+    )
+    kept = None
+    if record.kept:
+        kept = MatrixFiles(data / MATRIX_FOLDER, store.shard_rows, dimension)
+        kept.open()
+    return VectorIndex([index], similarity, kept, record.refine, threads=threads)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,12 @@ class PassageStore:
     def __len__(self) -> int:
         return self._rows
 
+    @property
+    def shard_rows(self) -> tuple[int, ...]:
+        """How many passages each Arrow file holds."""
+        ends = [*self._first_rows[1:], self._rows]
+        return tuple(end - first for first, end in zip(self._first_rows, ends, strict=True))
+
     def __getitem__(self, row: int) -> Passage:
         """The passage of a row.
 
@@ -161,6 +167,25 @@ class PassageStore:
                 return row
             position += 1
         raise KeyError(f"no passage has the id {passage_id!r}")
+
+    def rows_of(self, passage_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The rows of passages with these ids, shape [ids]; -1 where no passage has an id.
+
+        Compares hashes of 64 bits and, unlike `row_of`, not the passages themselves, unless two
+        passages share a hash.
+        """
+        hashed = np.array([hash_of_id(passage_id) for passage_id in passage_ids], dtype=np.uint64)
+        places = np.searchsorted(self._hashes, hashed)
+        rows = np.full(len(hashed), -1, dtype=np.int64)
+        inside = np.flatnonzero(places < self._rows)
+        found = inside[self._hashes[places[inside]] == hashed[inside]]
+        rows[found] = self._hash_rows[places[found]]
+        following = np.minimum(places + 1, self._rows - 1)
+        for number in found[
+            (self._hashes[following] == hashed)[found] & (following > places)[found]
+        ]:
+            rows[number] = self.row_of(passage_ids[number]) if passage_ids[number] in self else -1
+        return rows
 
     def get(self, passage_id: str) -> Passage:
         """The passage with this id.

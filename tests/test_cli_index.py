@@ -109,12 +109,13 @@ def test_options_of_a_build_reach_the_library(
     monkeypatch.setattr("indexes.build.build_index", build_index)
     monkeypatch.setattr("retrievers.encoders.Encoder", lambda name: f"encoder {name}")
     run("index", "build", "s", "o", "--encoder", "e", "--factory", "IVF4,Flat", "--overwrite")
-    run("index", "build", "s", "o")
+    run("index", "build", "s", "o", "--memory", "1.5GB", "--restart")
     common = {"source": Path("s"), "out": Path("o")}
-    embedded = f"encoder {loading.encoder_folder(None)}"
+    embedded = {**common, "encoder": f"encoder {loading.encoder_folder(None)}", "factory": "auto"}
+    chosen = {**common, "encoder": "encoder e", "factory": "IVF4,Flat"}
     assert calls == [
-        {**common, "encoder": "encoder e", "factory": "IVF4,Flat", "overwrite": True},
-        {**common, "encoder": embedded, "factory": "auto", "overwrite": False},
+        {**chosen, "memory": None, "overwrite": True, "restart": False},
+        {**embedded, "memory": 1_500_000_000, "overwrite": False, "restart": True},
     ]
 
 

@@ -129,7 +129,7 @@ def test_manifests_that_do_not_fit(index: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"schema_version": 2}, UnsupportedVersion),
+        ({"schema_version": 3}, UnsupportedVersion),
         ({"generation": "../elsewhere"}, CorruptIndex),
         ({"generation": "/elsewhere"}, CorruptIndex),
         ({"files": {"../secret": {"size": 1, "sha256": "", "ends_sha256": ""}}}, CorruptIndex),

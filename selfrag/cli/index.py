@@ -38,21 +38,37 @@ def build(
     factory: Annotated[
         str, typer.Option("--factory", help='FAISS index_factory string; "auto" chooses.')
     ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help='Budget for searching, as 4GB; the factory "auto" fits it.'),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an index that is in OUT.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard an interrupted build instead of resuming.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build an index from a corpus; a build that is interrupted leaves OUT as it was."""
+    """Build an index from a corpus; the same command goes on with a build that was interrupted."""
     output = Output(as_json=as_json)
     with output.guarded():
         quiet_libraries()
         from indexes.build import build_index
+        from indexes.choice import parse_memory
         from indexes.index import Index
         from retrievers.encoders import Encoder
 
         model = None if encoder == "none" else Encoder(encoder_folder(encoder))
-        build_index(source, out, encoder=model, factory=factory, overwrite=overwrite)
+        build_index(
+            source,
+            out,
+            encoder=model,
+            factory=factory,
+            memory=None if memory is None else parse_memory(memory),
+            overwrite=overwrite,
+            restart=restart,
+        )
         _show(output, {"path": str(out), **Index.open(out).info()})
 
 

@@ -46,6 +46,7 @@ def build_index(
     batch_size: int = 256,
     rows_per_file: int = ROWS_PER_FILE,
     reading: Mapping[str, Any] | None = None,
+    corpus_path: Path | str | None = None,
 ) -> Manifest:
     """Build an index of `source` in the folder `out` and publish it in one step.
 
@@ -69,6 +70,8 @@ def build_index(
         batch_size: passages per call of the encoder.
         rows_per_file: passages in a shard, after each of which a build can be resumed.
         reading: further arguments of `read_passages`, for a file or folder.
+        corpus_path: the file or folder that passages come from, where `source` is a stream of
+            them made with the arguments in `reading`; without it such a build is not resumed.
 
     Returns:
         The published manifest.
@@ -97,10 +100,11 @@ def build_index(
             f"The encoder {encoder.name!r} has no files to bundle.", "Leave bundling out."
         )
     options = dict(reading or {})
+    path = source if isinstance(source, Path | str) else corpus_path
     identity: dict[str, Any] | None = None
-    if isinstance(source, Path | str):
-        path = Path(source)
-        identity = {**identity_of(path), "reading": {n: str(v) for n, v in options.items()}}
+    if path is not None:
+        read = {name: str(value) for name, value in options.items()}
+        identity = {**identity_of(Path(path)), "reading": read}
     plan = Plan(
         folder=folder,
         passages=lambda: (

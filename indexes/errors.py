@@ -70,6 +70,10 @@ class VectorsDoNotMatch(StorageError, ValueError):
     """Vectors and passages do not have the same ids."""
 
 
+class UnknownIds(StorageError, ValueError):
+    """Passages are to be deleted that an index does not hold."""
+
+
 class InvalidPassage(StorageError, ValueError):
     """A passage's value is of a wrong type, has no id, or cannot be written as UTF-8."""
 

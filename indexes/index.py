@@ -9,14 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from indexes.checksums import sha256_of_file
 from indexes.errors import CorruptIndex, MissingPart, StorageError
 from indexes.lexical import LexicalIndex
 from indexes.manifest import (
     BM25_FOLDER,
+    DELETED_FILE,
     MATRIX_FOLDER,
     STORE_FOLDER,
-    VECTORS_FILE,
     EncoderRecord,
     Manifest,
     VectorsRecord,
@@ -36,6 +39,7 @@ class Index:
         store: its passages; row numbers are the numbers of vectors and word scores.
         vectors: the vectors, or None where they were not built or not asked for.
         bm25: the lexical index, or None where it was not built or not asked for.
+        deleted: which rows are deleted and never found, shape [rows]; None for none.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class Index:
         store: PassageStore,
         vectors: VectorIndex | None,
         bm25: LexicalIndex | None,
+        deleted: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
         self.store = store
         self.vectors = vectors
         self.bm25 = bm25
+        self.deleted = deleted
 
     @classmethod
     def open(
@@ -116,11 +122,13 @@ class Index:
                 "Build the index again, or copy it again from its source.",
             )
         matrix, words = None, None
+        deleted = _open_deleted(data, manifest)
         if vectors and manifest.encoder is not None:
-            matrix = _open_vectors(data, store, manifest, manifest.encoder, threads)
+            matrix = _open_vectors(data, store, manifest, manifest.encoder, deleted, threads)
         if bm25 and manifest.bm25 is not None:
-            words = LexicalIndex.open(data / BM25_FOLDER, rows, manifest.bm25)
-        return cls(folder, manifest, store, matrix, words)
+            words = _LiveLexicalIndex.open(data / BM25_FOLDER, rows, manifest.bm25)
+            words.deleted = deleted
+        return cls(folder, manifest, store, matrix, words, deleted)
 
     @property
     def fingerprint(self) -> str:
@@ -161,16 +169,63 @@ class Index:
         return self.bm25
 
 
+class _LiveLexicalIndex(LexicalIndex):
+    """A lexical index that does not find deleted rows."""
+
+    deleted: npt.NDArray[np.bool_] | None = None
+
+    def scores(self, query: str) -> npt.NDArray[np.float32]:
+        """See `LexicalIndex.scores`; deleted rows have 0."""
+        scores = super().scores(query)
+        if self.deleted is not None:
+            scores = np.where(self.deleted, np.float32(0), scores)
+        return scores
+
+
 def _open_vectors(
-    data: Path, store: PassageStore, manifest: Manifest, encoder: EncoderRecord, threads: int | None
+    data: Path,
+    store: PassageStore,
+    manifest: Manifest,
+    encoder: EncoderRecord,
+    deleted: npt.NDArray[np.bool_] | None,
+    threads: int | None,
 ) -> VectorIndex:
     record = manifest.vectors or VectorsRecord("", kept=False, refine=1)
-    rows, dimension, similarity = len(store), encoder.dimension, encoder.similarity
-    index = open_vectors(
-        data / VECTORS_FILE, rows, dimension, similarity, manifest.search_parameters
-    )
+    dimension, similarity = encoder.dimension, encoder.similarity
+    counts = record.segment_rows or (len(store),)
+    if sum(counts) != len(store) or len(counts) != len(record.segments):
+        raise CorruptIndex(
+            f"{data} holds vectors of {counts} passages, and {len(store)} passages.",
+            "Build the index again, or copy it again from its source.",
+        )
+    segments = [
+        # Later segments are exact, and have nothing to set.
+        open_vectors(
+            data / name, rows, dimension, similarity, "" if number else manifest.search_parameters
+        )
+        for number, (name, rows) in enumerate(zip(record.segments, counts, strict=True))
+    ]
     kept = None
     if record.kept:
         kept = MatrixFiles(data / MATRIX_FOLDER, store.shard_rows, dimension)
         kept.open()
-    return VectorIndex([index], similarity, kept, record.refine, threads=threads)
+    return VectorIndex(segments, similarity, kept, record.refine, deleted, threads)
+
+
+def _open_deleted(data: Path, manifest: Manifest) -> npt.NDArray[np.bool_] | None:
+    """Which rows are deleted, shape [rows]; None for none."""
+    if not manifest.deleted:
+        return None
+    file = data / DELETED_FILE
+    try:
+        bits = np.load(file, allow_pickle=False)
+        deleted = np.unpackbits(bits, count=manifest.passages, bitorder="little").astype(bool)
+    except Exception as error:  # numpy parses the header as Python, which fails in many ways
+        raise CorruptIndex(f"{file} is unreadable: {error}.", "Copy the index again.") from error
+    if int(deleted.sum()) != manifest.deleted:
+        raise CorruptIndex(
+            f"{file} marks {int(deleted.sum())} passages as deleted; the manifest says "
+            f"{manifest.deleted}.",
+            "Copy the index again.",
+        )
+    return deleted

@@ -69,7 +69,10 @@ class VectorsRecord:
         recall: the part of the exact best ten that is found, measured with vectors of the corpus
             as queries; 1 where search is exact, None where it was not measured.
         recall_queries: how many queries it was measured with.
+        requested: the factory string that was asked for, as "auto".
+        memory: the budget in bytes that was given with it; None for no limit.
         segments: FAISS files in the generation's folder, in row order.
+        segment_rows: vectors in each of them; empty where there is one.
     """
 
     reason: str
@@ -77,17 +80,23 @@ class VectorsRecord:
     refine: int
     recall: float | None = None
     recall_queries: int = 0
+    requested: str = "auto"
+    memory: int | None = None
     segments: tuple[str, ...] = (VECTORS_FILE,)
+    segment_rows: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {**values, "segments": list(self.segments)}
+        lists = {"segments": list(self.segments), "segment_rows": list(self.segment_rows)}
+        return {**values, **lists}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VectorsRecord:
         """The record that `to_dict` wrote."""
-        return cls(**{**values, "segments": tuple(map(str, values["segments"]))})
+        segments = tuple(_inside(str(name)) for name in values["segments"])
+        rows = tuple(int(count) for count in values["segment_rows"])
+        return cls(**{**values, "segments": segments, "segment_rows": rows})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +148,16 @@ class Manifest:
         if self.vectors is not None and len(self.vectors.segments) > 1:
             identity["segments"] = len(self.vectors.segments)
         if self.deleted:
-            identity["deleted"] = self.files[f"{self.generation}/{DELETED_FILE}"].sha256
+            identity["deleted"] = self.corpus_fingerprint
         return sha256_of_json(identity)
+
+    @property
+    def corpus_fingerprint(self) -> str:
+        """Identifies the passages that can be found: `corpus_sha256`, and which are deleted."""
+        if not self.deleted:
+            return self.corpus_sha256
+        deleted = self.files[f"{self.generation}/{DELETED_FILE}"].sha256
+        return sha256_of_json({"corpus": self.corpus_sha256, "deleted": deleted})
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest as JSON values, without its own checksum."""

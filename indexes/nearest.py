@@ -93,19 +93,21 @@ class VectorIndex:
             taken[chosen] = matrix[rows[chosen] - self._first_rows[number]]
         return taken
 
-    def reconstruct_n(self, first: int, count: int) -> npt.NDArray[np.float32]:
-        """The vectors of `count` rows from `first` on, as exact as they are stored."""
-        rows = np.arange(first, first + count)
+    def stored(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The vectors of rows, shape [n, dimension], as exact as they are stored."""
         taken = self.take(rows)
         if taken is not None:
             return taken
+        taken = np.empty((len(rows), self.d), dtype=np.float32)
         places = np.searchsorted(self._first_rows, rows, side="right") - 1
-        return np.stack(
-            [
-                self.segments[place].reconstruct(int(row - self._first_rows[place]))
-                for place, row in zip(places, rows, strict=True)
-            ]
-        )
+        for number, (place, row) in enumerate(zip(places.tolist(), rows.tolist(), strict=True)):
+            first = int(self._first_rows[place])
+            taken[number] = self.segments[place].reconstruct(row - first)
+        return taken
+
+    def reconstruct_n(self, first: int, count: int) -> npt.NDArray[np.float32]:
+        """The vectors of `count` rows from `first` on, as `stored` gives them."""
+        return self.stored(np.arange(first, first + count))
 
     def _search(
         self, queries: npt.NDArray[np.float32], k: int

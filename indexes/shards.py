@@ -37,16 +37,20 @@ def lookup_name(number: int) -> str:
 
 
 class ShardWriter:
-    """Writes one shard; `finish` makes it whole, `abandon` removes it."""
+    """Writes one shard; `finish` makes it whole, `abandon` removes it.
+
+    Attributes:
+        file: its Arrow file.
+    """
 
     def __init__(self, folder: Path, number: int, rows_per_batch: int = ROWS_PER_BATCH) -> None:
         import pyarrow as pa
 
-        self._file = folder / shard_name(number)
+        self.file = folder / shard_name(number)
         self._lookup = folder / lookup_name(number)
         self._rows_per_batch = rows_per_batch
         self._schema = arrow_schema()
-        self._sink = pa.OSFile(f"{self._file}{_NEW}", "wb")
+        self._sink = pa.OSFile(f"{self.file}{_NEW}", "wb")
         self._writer = pa.ipc.new_file(self._sink, self._schema)
         self._pending: list[tuple[str, str, str, str | None]] = []
         self._hashes = array("Q")
@@ -84,16 +88,16 @@ class ShardWriter:
         order = np.argsort(hashes, kind="stable")
         with open(f"{self._lookup}{_NEW}", "wb") as file:
             np.save(file, np.stack([hashes[order], order.astype(np.uint64)]), allow_pickle=False)
-        for path in (self._lookup, self._file):
+        for path in (self._lookup, self.file):
             os.replace(f"{path}{_NEW}", path)
-        return self._file, self._lookup
+        return self.file, self._lookup
 
     def abandon(self) -> None:
         """Close and remove what was written."""
         if not self._sink.closed:
             self._writer.close()
             self._sink.close()
-        for path in (self._lookup, self._file):
+        for path in (self._lookup, self.file):
             Path(f"{path}{_NEW}").unlink(missing_ok=True)
 
     def _flush(self) -> None:

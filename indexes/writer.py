@@ -5,6 +5,7 @@ one shard.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -117,6 +118,23 @@ def finish_store(
         DuplicateId: two passages have the same id; there is no store then.
     """
     merge_lookups(folder, shard_rows, rows_per_batch)
+    write_counts(folder, shard_rows, rows_per_batch)
+
+
+def write_counts(
+    folder: Path,
+    shard_rows: Sequence[int],
+    rows_per_batch: int = ROWS_PER_BATCH,
+    found: int | None = None,
+) -> None:
+    """Write `store.json`, under a temporary name first.
+
+    Args:
+        folder: of the store.
+        shard_rows: how many passages each shard holds.
+        rows_per_batch: of the Arrow files.
+        found: how many passages the id lookup leads to; None for all.
+    """
     counts = {
         "schema_version": STORE_VERSION,
         "rows": sum(shard_rows),
@@ -125,5 +143,9 @@ def finish_store(
             {"name": shard_name(number), "rows": rows} for number, rows in enumerate(shard_rows)
         ],
     }
+    if found is not None and found < sum(shard_rows):
+        counts["found"] = found
+    temporary = folder / f"{COUNTS_FILE}.new"
     text = json.dumps(counts, indent=2) + "\n"
-    (folder / COUNTS_FILE).write_text(text, encoding="utf-8", newline="\n")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, folder / COUNTS_FILE)

@@ -70,7 +70,7 @@ class DenseRetriever(IndexRetriever):
         return sha256_of_json(
             {
                 "retriever": "dense",
-                "corpus": manifest.corpus_sha256,
+                "corpus": manifest.corpus_fingerprint,
                 "encoder": self.encoder.fingerprint,
                 "factory": manifest.factory,
                 "search_parameters": manifest.search_parameters,

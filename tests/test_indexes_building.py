@@ -24,6 +24,7 @@ from indexes.lexical import BM25Settings, LexicalIndex
 from indexes.matrix import MatrixFiles, write_matrix
 from indexes.passage import Passage, text_for_search
 from indexes.progress import Reporter
+from indexes.readers import read_passages
 from indexes.verify import verify_index
 
 SHARD_ROWS = (90, 90, 20)
@@ -65,7 +66,7 @@ def test_streamed_files_are_those_of_faiss(tmp_path: Path, metric: int) -> None:
         "IVF4,PQ4x2",
         "PCA8,IVF4,SQ8",
     )
-    for number, factory in enumerate((*factories, "HNSW4", "PQ4x2")):
+    for number, factory in enumerate((*factories, "PQ4x2")):
         index = faiss.index_factory(16, factory, metric)
         if not index.is_trained:
             index.train(vectors)
@@ -171,6 +172,26 @@ def interrupted(tmp_path: Path) -> tuple[Path, Path]:
             corpus, tmp_path / "out", encoder=FragileEncoder(2), batch_size=10, rows_per_file=20
         )
     return corpus, tmp_path / "out"
+
+
+def test_a_stream_goes_on_where_its_file_is_known(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.jsonl", 40)
+
+    def build(encoder: HashEncoder, out: Path, **others: object) -> None:
+        passages = read_passages(corpus, "jsonl")
+        build_index(passages, out, encoder=encoder, rows_per_file=10, **others)  # type: ignore[arg-type]
+
+    for others in ({}, {"corpus_path": corpus, "reading": {"format": "jsonl"}}):
+        out = tmp_path / str(len(others))
+        with pytest.raises(Interrupted):
+            build(FragileEncoder(3), out, **others)
+        encoder = FragileEncoder()
+        if others:
+            with pytest.warns(ResumedBuild):
+                build(encoder, out, **others)
+        else:
+            build(encoder, out)
+        assert encoder.texts == (10 if others else 40)
 
 
 def test_other_settings_are_refused_unless_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,18 @@ class Pipeline:
         if precision is not None:
             if matrices.folder.is_dir():
                 matrices.folder.rmdir()
-            return "", VectorsRecord(choice.reason, False, 1, 1.0)
+            exact = VectorsRecord(choice.reason, False, 1, 1.0)
+            return "", replace(exact, requested=self._plan.factory, memory=self._plan.memory)
         refine = vectors.candidates_per_result(choice.factory)
         measured = self._measure(target, matrices, record.similarity, refine)
         return measured["parameters"], VectorsRecord(
-            choice.reason, True, refine, measured["recall"], measured["queries"]
+            choice.reason,
+            kept=True,
+            refine=refine,
+            recall=measured["recall"],
+            recall_queries=measured["queries"],
+            requested=self._plan.factory,
+            memory=self._plan.memory,
         )
 
     def _encode(

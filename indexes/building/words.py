@@ -138,9 +138,9 @@ def _merge(
     lengths = np.concatenate([np.load(_part(parts, number, "lengths")) for number in shards])
     importance = _importance(frequency, len(corpus))
     total = int(frequency.sum())
-    kind = np.dtype(np.int32 if total < 2**31 else np.int64)
-    starts = np.concatenate([[0], np.cumsum(frequency)]).astype(kind)
-    with _new(folder / "indptr.csc.index.npy", kind, len(starts)) as stream:
+    kind = np.dtype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(frequency)]).astype(np.int64)
+    with _new(folder / "indptr.csc.index.npy", starts.dtype, len(starts)) as stream:
         stream.write(starts.tobytes())
     # bm25s computes in float64 from here on and rounds the product to float32.
     mean = lengths.mean()

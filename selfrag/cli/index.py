@@ -69,7 +69,7 @@ def build(
             overwrite=overwrite,
             restart=restart,
         )
-        _show(output, {"path": str(out), **Index.open(out).info()})
+        show(output, {"path": str(out), **Index.open(out).info()})
 
 
 @application.command("info")
@@ -80,7 +80,7 @@ def info(folder: Folder = None, as_json: Json = False) -> None:
         from indexes.index import Index
 
         path = index_folder(folder)
-        _show(output, {"path": str(path), **Index.open(path).info()})
+        show(output, {"path": str(path), **Index.open(path).info()})
 
 
 @application.command("verify")
@@ -102,7 +102,8 @@ def verify(folder: Folder = None, as_json: Json = False) -> None:
             raise typer.Exit(3)
 
 
-def _show(output: Output, values: dict[str, Any]) -> None:
+def show(output: Output, values: dict[str, Any]) -> None:
+    """Print values, as one JSON object or a line each."""
     if output.as_json:
         output.line(values)
         return

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from indexes.build import build_index as build_index
+    from indexes.changes import add_passages as add_passages
+    from indexes.changes import compact_index as compact_index
+    from indexes.changes import delete_passages as delete_passages
     from indexes.errors import StorageError as StorageError
+    from indexes.importing import import_index as import_index
     from indexes.index import Index as Index
     from indexes.lexical import BM25Settings as BM25Settings
     from indexes.manifest import Manifest as Manifest
@@ -30,7 +34,11 @@ _HOMES = {
     "StorageError": "indexes.errors",
     "VerifyReport": "indexes.verify",
     "WordSettings": "indexes.words",
+    "add_passages": "indexes.changes",
     "build_index": "indexes.build",
+    "compact_index": "indexes.changes",
+    "delete_passages": "indexes.changes",
+    "import_index": "indexes.importing",
     "read_passages": "indexes.readers",
     "verify_index": "indexes.verify",
 }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,37 +22,34 @@ import numpy.typing as npt
 
 from indexes import publish, vectors
 from indexes.build import carry_out, now
-from indexes.building.codes import fill
+from indexes.building.addition import add_to_store, add_vectors
 from indexes.building.journal import Journal
 from indexes.building.plan import EncodedVectors, Plan
-from indexes.building.reading import StoredCorpus
+from indexes.building.resume import is_resumable
 from indexes.building.words import build_words
-from indexes.checksums import CorpusDigest, record_file
+from indexes.checksums import record_file
 from indexes.encoding import PassageEncoder
 from indexes.errors import (
-    EmptyCorpus,
     EncoderMismatch,
+    IndexBusy,
     InterruptedBuild,
     InvalidSetting,
     MissingPart,
     UnknownIds,
 )
 from indexes.index import Index
-from indexes.lookup import LookupPart, merge_parts, shard_part
+from indexes.lookup import LookupPart, merge_parts
 from indexes.manifest import (
     BM25_FOLDER,
     DELETED_FILE,
-    MATRIX_FOLDER,
     STORE_FOLDER,
     EncoderRecord,
     Manifest,
-    VectorsRecord,
 )
-from indexes.matrix import MatrixFiles, matrix_name, write_matrix
 from indexes.passage import Passage
 from indexes.progress import Progress, Reporter
 from indexes.readers import read_passages
-from indexes.shards import ROWS_PER_FILE, ShardWriter, lookup_name, shard_passages
+from indexes.shards import ROWS_PER_FILE
 from indexes.writer import write_counts
 
 _BLOCK_ROWS = 4096
@@ -123,14 +120,15 @@ def add_passages(
         if manifest.encoder is not None:
             _check_encoder(index, encoder)
         _relink(index, working, leave_out={*_lookup_files(), BM25_FOLDER})
-        corpus, added = _add_to_store(index, working / STORE_FOLDER, source, reporter)
+        passages = read_passages(source) if isinstance(source, Path | str) else source
+        corpus, added = add_to_store(index, working / STORE_FOLDER, passages, reporter)
         parts = working / "parts"
         parts.mkdir()
         journal = Journal.start(folder / publish.JOURNAL_FILE, working, {"source": None})
         changed = replace(manifest, passages=len(corpus), corpus_sha256=corpus.sha256)
         if manifest.encoder is not None and encoder is not None:
             encoded = EncodedVectors(encoder, batch_size)
-            record = _add_vectors(index, working, corpus, encoded, journal, reporter)
+            record = add_vectors(index, working, corpus, encoded, journal, reporter)
             changed = replace(changed, vectors=record)
         if manifest.bm25 is not None:
             build_words(corpus, manifest.bm25, working / BM25_FOLDER, parts, journal, reporter)
@@ -159,15 +157,20 @@ def compact_index(
     index = Index.open(folder)
     manifest = index.manifest
     deleted = _deleted(index)
-    record = manifest.vectors or VectorsRecord(
-        "", kept=False, refine=1, requested=manifest.factory or "auto"
-    )
+    record = manifest.vectors_record
     source = None
     if manifest.encoder is not None:
         source = _StoredVectors(index, np.flatnonzero(~deleted), manifest.encoder)
+
+    def passages() -> Iterator[Passage]:
+        # Called while the folder is held.
+        if Manifest.read(folder).generation != manifest.generation:
+            raise IndexBusy(f"{folder} was changed at the same time.", "Compact it again.")
+        return (passage for row, passage in enumerate(index.store) if not deleted[row])
+
     plan = Plan(
         folder=folder,
-        passages=lambda: (p for row, p in enumerate(index.store) if not deleted[row]),
+        passages=passages,
         source={"compaction": manifest.fingerprint},
         vectors=source,
         factory=record.requested,
@@ -206,7 +209,8 @@ def _changing(folder: Path) -> Iterator[tuple[Index, Path]]:
     """The index, held by this process, and an empty working folder, removed after an error."""
     Manifest.read(folder)
     with publish.locked(folder):
-        if Journal.read(folder / publish.JOURNAL_FILE, folder / publish.WORKING_FOLDER):
+        journal = Journal.read(folder / publish.JOURNAL_FILE, folder / publish.WORKING_FOLDER)
+        if journal is not None and is_resumable(journal):
             raise InterruptedBuild(
                 f"{folder} holds an interrupted build.",
                 "Run that build again to end it, or discard it with restart=True (--restart).",
@@ -253,54 +257,6 @@ def _relink(index: Index, working: Path, leave_out: set[str]) -> None:
             shutil.copy2(file, target)
 
 
-def _add_to_store(
-    index: Index, store: Path, source: Path | str | Iterable[Passage], reporter: Reporter
-) -> tuple[StoredCorpus, int]:
-    """Write the added passages as one more shard, and the lookup; the corpus and their number."""
-    before = index.store.shard_rows
-    passages = read_passages(source) if isinstance(source, Path | str) else source
-    reporter.begin("reading", None)
-    writer = ShardWriter(store, len(before), index.store.rows_per_batch)
-    try:
-        for passage in passages:
-            writer.add(passage)
-            reporter.tick(len(writer))
-        if not len(writer):
-            raise EmptyCorpus("There is no passage to add.", "Check the path and its format.")
-    except BaseException:
-        writer.abandon()
-        raise
-    writer.finish()
-    reporter.end(len(writer))
-    added = list(shard_passages(store / writer.file.name)) if len(writer) < 100 else None
-    shard_rows = (*before, len(writer))
-    deleted = _deleted(index)
-    found = len(index) - int(deleted.sum()) + len(writer)
-
-    def parts() -> Iterator[LookupPart]:
-        yield LookupPart(*index.store.lookup)
-        yield shard_part(store, len(before), len(index))
-
-    def id_at(row: int) -> str:
-        if row < len(index):
-            return index.store[row].id
-        if added is not None:
-            return added[row - len(index)].id
-        for number, passage in enumerate(shard_passages(store / writer.file.name)):
-            if number == row - len(index):
-                return passage.id
-        raise AssertionError("a row of the lookup lies in the store")
-
-    merge_parts(store, parts, found, id_at)
-    write_counts(store, shard_rows, index.store.rows_per_batch, found)
-    (store / lookup_name(len(before))).unlink()
-    digest = CorpusDigest()
-    for number in range(len(shard_rows)):
-        for passage in shard_passages(StoredCorpus(store, shard_rows, "").shard_file(number)):
-            digest.add(passage)
-    return StoredCorpus(store, shard_rows, digest.hexdigest()), len(writer)
-
-
 def _check_encoder(index: Index, encoder: PassageEncoder | None) -> None:
     record = index.manifest.encoder
     assert record is not None, "the caller has looked"
@@ -315,45 +271,6 @@ def _check_encoder(index: Index, encoder: PassageEncoder | None) -> None:
             f"one of the index {index.path} ({record.name!r}, {record.fingerprint[:12]}).",
             "Use the encoder that the index was built with.",
         )
-
-
-def _add_vectors(
-    index: Index,
-    working: Path,
-    corpus: StoredCorpus,
-    encoded: EncodedVectors,
-    journal: Journal,
-    reporter: Reporter,
-) -> VectorsRecord:
-    """Encode the last shard, and write an exact FAISS file of it."""
-    manifest, source = index.manifest, encoded.record
-    record = manifest.vectors or VectorsRecord(
-        "", kept=False, refine=1, requested=manifest.factory or "auto"
-    )
-    number, rows = len(corpus.shard_rows) - 1, corpus.shard_rows[-1]
-    first_row = corpus.first_row(number)
-    factory = "Flat" if manifest.factory == "Flat" else "SQfp16"
-    empty = vectors.make_index(factory, source.dimension, source.similarity)
-    parts = working / "parts"
-    matrices = MatrixFiles(parts, [rows], source.dimension)
-    reporter.begin("encoding", rows)
-    given = encoded.vectors(corpus.shard_file(number), first_row, rows)
-    dtype = vectors.keeps_precision(empty) or "float16"
-    write_matrix(matrices.file(0), given, rows, source.dimension, dtype)
-    reporter.end(rows)
-    name = f"added-{number:05d}.faiss"
-    if not empty.is_trained:
-        vectors.train(empty, matrices.take(np.arange(min(rows, _BLOCK_ROWS))))
-    reporter.begin("adding", rows)
-    fill(empty, matrices, working / name, parts, journal, reporter)
-    if record.kept:
-        os.replace(matrices.file(0), working / MATRIX_FOLDER / matrix_name(number))
-    return replace(
-        record,
-        recall=record.recall,
-        segments=(*record.segments, name),
-        segment_rows=(*(record.segment_rows or (len(index),)), rows),
-    )
 
 
 def _publish(
@@ -381,18 +298,8 @@ def _publish(
         encoder=encoder,
         files=files,
         deleted=manifest.deleted if deleted is None else deleted,
-        vectors=manifest.vectors or _first_record(manifest),
+        vectors=None if encoder is None else manifest.vectors_record,
         version=2,
     )
     publish.publish(index.path, working, published)
     return published
-
-
-def _first_record(manifest: Manifest) -> VectorsRecord | None:
-    """What a manifest of version 1 leaves unsaid."""
-    if manifest.encoder is None:
-        return None
-    return VectorsRecord("", kept=False, refine=1, requested=manifest.factory or "auto")
-
-
-__all__: Sequence[str] = ("add_passages", "compact_index", "delete_passages")

@@ -22,7 +22,6 @@ from indexes.manifest import (
     STORE_FOLDER,
     EncoderRecord,
     Manifest,
-    VectorsRecord,
 )
 from indexes.matrix import MatrixFiles
 from indexes.nearest import VectorIndex
@@ -190,7 +189,7 @@ def _open_vectors(
     deleted: npt.NDArray[np.bool_] | None,
     threads: int | None,
 ) -> VectorIndex:
-    record = manifest.vectors or VectorsRecord("", kept=False, refine=1)
+    record = manifest.vectors_record
     dimension, similarity = encoder.dimension, encoder.similarity
     counts = record.segment_rows or (len(store),)
     if sum(counts) != len(store) or len(counts) != len(record.segments):

@@ -64,7 +64,7 @@ def merge_lookups(
             yield shard_part(folder, number, first)
 
     def id_at(row: int) -> str:
-        return _id_at(folder, first_rows, rows_per_batch, row)
+        return stored_id(folder, shard_rows, rows_per_batch, row)
 
     merge_parts(folder, parts, int(first_rows[-1]), id_at, rows_per_range)
 
@@ -73,6 +73,17 @@ def shard_part(folder: Path, number: int, first_row: int) -> LookupPart:
     """The part of the lookup that a shard has written, memory-mapped."""
     part = np.load(folder / lookup_name(number), mmap_mode="r", allow_pickle=False)
     return LookupPart(part[0], part[1], first_row)
+
+
+def stored_id(folder: Path, shard_rows: Sequence[int], rows_per_batch: int, row: int) -> str:
+    """The id of a row of a store that has no lookup yet."""
+    import pyarrow as pa
+
+    first_rows = np.cumsum([0, *shard_rows])
+    shard = int(np.searchsorted(first_rows, row, side="right")) - 1
+    batch, offset = divmod(row - int(first_rows[shard]), rows_per_batch)
+    with pa.memory_map(str(folder / shard_name(shard)), "r") as source:
+        return str(pa.ipc.open_file(source).get_batch(batch).column(0)[offset].as_py())
 
 
 def merge_parts(
@@ -155,12 +166,3 @@ def _refuse_duplicates(
                     f"Passages {earlier + 1} and {row + 1} both have the id {passage_id!r}.",
                     "Give every passage an id of its own.",
                 )
-
-
-def _id_at(folder: Path, first_rows: npt.NDArray[np.int64], rows_per_batch: int, row: int) -> str:
-    import pyarrow as pa
-
-    shard = int(np.searchsorted(first_rows, row, side="right")) - 1
-    batch, offset = divmod(row - int(first_rows[shard]), rows_per_batch)
-    with pa.memory_map(str(folder / shard_name(shard)), "r") as source:
-        return str(pa.ipc.open_file(source).get_batch(batch).column(0)[offset].as_py())

@@ -152,6 +152,13 @@ class Manifest:
         return sha256_of_json(identity)
 
     @property
+    def vectors_record(self) -> VectorsRecord:
+        """How vectors are searched; what version 1 leaves unsaid is said."""
+        if self.vectors is not None:
+            return self.vectors
+        return VectorsRecord("", kept=False, refine=1, requested=self.factory or "auto")
+
+    @property
     def corpus_fingerprint(self) -> str:
         """Identifies the passages that can be found: `corpus_sha256`, and which are deleted."""
         if not self.deleted:

@@ -36,7 +36,7 @@ def begin(
     """
     working, file = folder / publish.WORKING_FOLDER, folder / publish.JOURNAL_FILE
     journal = Journal.read(file, working)
-    if journal is not None and _usable(journal) and not restart:
+    if journal is not None and is_resumable(journal) and not restart:
         if (ready := journal.get("ready")) is not None:
             publish.take_back(folder, ready["generation"])
         before = dict(journal.settings)
@@ -69,8 +69,9 @@ def begin(
 def keeps(journal: Journal, working: Path, error: BaseException) -> bool:
     """Whether a build that failed is worth keeping, so that it can be resumed."""
     hopeless = isinstance(error, DuplicateId | EmptyCorpus | InvalidSetting | VectorsDoNotMatch)
-    return _usable(journal) and working.is_dir() and not hopeless
+    return is_resumable(journal) and working.is_dir() and not hopeless
 
 
-def _usable(journal: Journal) -> bool:
+def is_resumable(journal: Journal) -> bool:
+    """Whether anything is finished, and the corpus can be read again."""
     return len(journal) > 0 and journal.settings.get("source") is not None

@@ -1,13 +1,15 @@
 """Vectors on disk: one npy file per shard of the passages, float16 or float32, row for row.
 
 They are what an index is built from, and where its codes lose precision they stay with it for
-exact scores. `MatrixFiles` reads single rows memory-mapped, and whole files in blocks without
-mapping them. It knows nothing of encoders and indexes.
+exact scores. Rows and blocks are read and not mapped: a map of which single rows are touched keeps
+whole neighbourhoods resident. This module knows nothing of encoders and indexes.
 """
 
 from __future__ import annotations
 
 import os
+import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,7 @@ class MatrixFiles:
         self.shard_rows = tuple(shard_rows)
         self.dimension = dimension
         self._first_rows = np.cumsum([0, *shard_rows])
-        self._maps: dict[int, Any] = {}
+        self._opened: dict[int, _OpenMatrix] = {}
 
     def __len__(self) -> int:
         return int(self._first_rows[-1])
@@ -99,24 +101,19 @@ class MatrixFiles:
         shards = np.searchsorted(self._first_rows, rows, side="right") - 1
         for number in np.unique(shards):
             chosen = np.flatnonzero(shards == number)
-            taken[chosen] = self._mapped(int(number))[rows[chosen] - self._first_rows[number]]
+            matrix = self._open(int(number))
+            for place in chosen.tolist():
+                taken[place] = matrix.row(int(rows[place] - self._first_rows[number]))
         return taken
 
     def blocks(
         self, number: int, block_rows: int = _BLOCK_ROWS
     ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """First row and vectors of one block of a shard after the other, read and not mapped."""
-        rows = self.shard_rows[number]
-        header = self._mapped(number)
-        offset, dtype = header.offset, header.dtype
-        self._maps.pop(number)
-        first = int(self._first_rows[number])
-        with self.file(number).open("rb") as stream:
-            stream.seek(offset)
-            for begin in range(0, rows, block_rows):
-                count = min(block_rows, rows - begin)
-                block = np.fromfile(stream, dtype, count * self.dimension)
-                yield first + begin, block.reshape(count, self.dimension).astype(np.float32)
+        matrix = self._open(number)
+        first, rows = int(self._first_rows[number]), self.shard_rows[number]
+        for begin in range(0, rows, block_rows):
+            yield first + begin, matrix.rows(begin, min(block_rows, rows - begin))
 
     def open(self) -> None:
         """Open all files, so that they can be read even after they were removed.
@@ -125,17 +122,51 @@ class MatrixFiles:
             CorruptIndex: a file is missing, unreadable or of another shape.
         """
         for number in range(len(self.shard_rows)):
-            self._mapped(number)
+            self._open(number)
 
-    def _mapped(self, number: int) -> Any:
-        if number not in self._maps:
-            file = self.file(number)
-            try:
-                matrix = np.load(file, mmap_mode="r", allow_pickle=False)
-            except Exception as error:  # numpy parses the header as Python: it fails in many ways
-                raise CorruptIndex(f"{file} is no readable array: {error}.", _REBUILD) from error
-            fits = matrix.dtype in (np.float16, np.float32) and matrix.flags.c_contiguous
-            if not fits or matrix.shape != (self.shard_rows[number], self.dimension):
-                raise CorruptIndex(f"{file} has another type or shape than recorded.", _REBUILD)
-            self._maps[number] = matrix
-        return self._maps[number]
+    def _open(self, number: int) -> _OpenMatrix:
+        if number not in self._opened:
+            shape = (self.shard_rows[number], self.dimension)
+            self._opened[number] = _OpenMatrix(self.file(number), shape)
+        return self._opened[number]
+
+
+class _OpenMatrix:
+    """One npy file, open for reading; it can be read even after it was removed."""
+
+    def __init__(self, file: Path, shape: tuple[int, int]) -> None:
+        self._file = file
+        try:
+            mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+            self._handle = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except Exception as error:  # numpy parses the header as Python: it fails in many ways
+            raise CorruptIndex(f"{file} is no readable array: {error}.", _REBUILD) from error
+        weakref.finalize(self, os.close, self._handle)
+        fits = mapped.dtype in (np.float16, np.float32) and mapped.flags.c_contiguous
+        if not fits or mapped.shape != shape:
+            raise CorruptIndex(f"{file} has another type or shape than recorded.", _REBUILD)
+        self._dtype: np.dtype[Any] = mapped.dtype
+        self._offset = int(mapped.offset)
+        self._columns = shape[1]
+        self._seeking = threading.Lock()
+
+    def row(self, number: int) -> npt.NDArray[Any]:
+        """One row, as it is stored."""
+        return self._read(number, 1)
+
+    def rows(self, first: int, count: int) -> npt.NDArray[np.float32]:
+        """Consecutive rows, shape [count, dimension]."""
+        return self._read(first, count).reshape(count, self._columns).astype(np.float32)
+
+    def _read(self, first: int, count: int) -> npt.NDArray[Any]:
+        width = self._columns * self._dtype.itemsize
+        begin, length = self._offset + first * width, count * width
+        if hasattr(os, "pread"):
+            data = os.pread(self._handle, length, begin)
+        else:
+            with self._seeking:
+                os.lseek(self._handle, begin, os.SEEK_SET)
+                data = os.read(self._handle, length)
+        if len(data) != length:
+            raise CorruptIndex(f"{self._file} ends too early.", _REBUILD)
+        return np.frombuffer(data, self._dtype)

@@ -19,6 +19,7 @@ NEIGHBOURS = 10
 # Real questions lie further from the passages than passages from each other: a margin over 0.95.
 _WANTED = 0.98
 _QUERIES = 100
+_QUERIES_AT_A_TIME = 4
 _LEAST_EFFORT = 8
 
 
@@ -52,10 +53,14 @@ def measure_recall(
     truth = _exact(matrices, queries, chosen, k, similarity == "euclidean", tick)
 
     def recall(tried: str) -> float:
-        index = open_vectors(file, rows, matrices.dimension, similarity, tried)
-        search = VectorIndex([index], similarity, matrices, refine)
-        found = search.search(queries, k + 1)[1]
-        return _overlap(found, truth, chosen, k)
+        found = []
+        for begin in range(0, len(queries), _QUERIES_AT_A_TIME):
+            # Opened anew, as the lists that searches touch stay mapped, and resident, until then.
+            index = open_vectors(file, rows, matrices.dimension, similarity, tried)
+            search = VectorIndex([index], similarity, matrices, refine)
+            found.append(search.search(queries[begin : begin + _QUERIES_AT_A_TIME], k + 1)[1])
+            del search, index
+        return _overlap(np.concatenate(found), truth, chosen, k)
 
     name, _, value = parameters.partition("=")
     if not choose or not name:

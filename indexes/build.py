@@ -147,6 +147,8 @@ def carry_out(
                 manifest = pipeline.run(publish.next_generation(folder), started)
             publish.publish(folder, working, manifest)
         except BaseException as error:
+            if (ready := journal.get("ready")) is not None:
+                publish.take_back(folder, ready["generation"])
             if not keeps(journal, working, error):
                 publish.clean(folder)
             if isinstance(error, OSError) and error.errno in _NO_SPACE:

@@ -141,7 +141,7 @@ class GivenVectors:
                 matrix = check_vectors(given, len(ids), dimension)
                 if self.record.normalise:
                     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-                    matrix = matrix / np.where(lengths > 0, lengths, 1)
+                    matrix = np.asarray(matrix / np.where(lengths > 0, lengths, 1), np.float32)
                 rows = store.rows_of(ids)
                 if (rows < 0).any():
                     first_unknown = first_unknown or ids[int(np.flatnonzero(rows < 0)[0])]

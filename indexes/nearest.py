@@ -52,6 +52,8 @@ class VectorIndex:
         self._deleted = deleted if deleted is not None and deleted.any() else None
         self._threads = threads
         self._first_rows = np.cumsum([0, *(int(segment.ntotal) for segment in segments)])
+        # FAISS keeps pointers only: bitmaps and selectors live as long as this object.
+        self._alive: list[Any] = []
         self._filters = [self._filter(number) for number in range(len(segments))]
 
     def search(
@@ -151,15 +153,13 @@ class VectorIndex:
 
     def _filter(self, number: int) -> Any:
         """Search parameters that leave deleted rows out; None where none are deleted."""
-        import faiss
-
+        faiss = _untyped_faiss()
         if self._deleted is None:
             return None
         part = self._deleted[self._first_rows[number] : self._first_rows[number + 1]]
-        # FAISS keeps pointers only: the arrays and selectors live as long as this object.
         live = np.packbits(~part, bitorder="little")
         selector = faiss.IDSelectorBitmap(live)
-        self._alive = [*getattr(self, "_alive", []), live, selector]
+        self._alive += [live, selector]
         return _parameters(faiss.downcast_index(self.segments[number]), selector)
 
 
@@ -179,9 +179,15 @@ def faiss_threads(count: int | None) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def _parameters(index: Any, selector: Any) -> Any:
+def _untyped_faiss() -> Any:
+    """FAISS, whose annotations leave out what its Python wrappers add."""
     import faiss
 
+    return faiss
+
+
+def _parameters(index: Any, selector: Any) -> Any:
+    faiss = _untyped_faiss()
     if isinstance(index, faiss.IndexPreTransform):
         inner = _parameters(faiss.downcast_index(index.index), selector)
         return faiss.SearchParametersPreTransform(index_params=inner)

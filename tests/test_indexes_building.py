@@ -261,6 +261,27 @@ def test_a_full_disk_is_named_and_loses_nothing(
     assert encoder.texts == 20
 
 
+def test_a_build_that_cannot_be_published_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus.jsonl", 40)
+    out = tmp_path / "out"
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("indexes.manifest.Manifest.write", full)
+        with pytest.raises(DiskFull):
+            build_index(corpus, out, encoder=HashEncoder())
+    encoder = FragileEncoder()
+    with pytest.warns(ResumedBuild):
+        build_index(corpus, out, encoder=encoder)
+    assert encoder.texts == 0
+    build_index(corpus, tmp_path / "whole", encoder=HashEncoder())
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_errors_that_repeat_leave_nothing_behind(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.jsonl", 40)
     with pytest.raises(InvalidSetting, match="fewer than its 50 lists"):

@@ -121,7 +121,7 @@ def _write_lists(
     for first, block in matrices.blocks(number):
         index.add_with_ids(block, np.arange(first, first + len(block)))
         reporter.tick(first + len(block))
-    lists = faiss.extract_index_ivf(index).invlists
+    lists: Any = faiss.extract_index_ivf(index).invlists
     sizes = np.array([lists.list_size(n) for n in range(lists.nlist)], dtype=np.int64)
     codes = np.empty((int(sizes.sum()), lists.code_size), dtype=np.uint8)
     ids = np.empty(len(codes), dtype=np.int64)
@@ -135,7 +135,8 @@ def _write_lists(
         ids[begin:end] = faiss.rev_swig_ptr(lists.get_ids(n), end - begin)
         begin = end
     index.reset()
-    for file, array in zip(files, (sizes, codes, ids), strict=True):
+    arrays: tuple[npt.NDArray[Any], ...] = (sizes, codes, ids)
+    for file, array in zip(files, arrays, strict=True):
         with file.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
 
@@ -149,7 +150,8 @@ def _merge_lists(index: Any, matrices: MatrixFiles, parts: Path, file: Path) -> 
     starts = np.hstack([np.zeros((len(sizes), 1), np.int64), sizes.cumsum(axis=1)])
     totals = sizes.sum(axis=0)
     head = _head(index, len(matrices))
-    code_size = int(faiss.extract_index_ivf(index).invlists.code_size)
+    lists: Any = faiss.extract_index_ivf(index).invlists
+    code_size = int(lists.code_size)
     with file.open("wb") as stream:
         stream.write(head[:-_SPARSE_BYTES])
         stream.write(b"full" + len(totals).to_bytes(_COUNT_BYTES, "little"))

@@ -85,11 +85,11 @@ class Journal:
             records[self._name(file)] = record_file(file).to_dict()
         consumed = [self._name(file) for file in consumes]
         entry = {**values, "part": part, "files": records, "consumed": consumed}
-        self._entries.append(entry)
         with self._file.open("ab") as journal:
             journal.write(_line(entry))
             journal.flush()
             os.fsync(journal.fileno())
+        self._entries.append(entry)
         self._remove_consumed(entry)
 
     def check(self) -> int:

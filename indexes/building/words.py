@@ -97,7 +97,7 @@ def _count_shard(
         reporter.tick(first + row + 1)
     order = np.argsort(np.frombuffer(words, np.int32), kind="stable")
     distinct, counts = np.unique(np.frombuffer(words, np.int32), return_counts=True)
-    columns = (
+    columns: tuple[npt.NDArray[Any], ...] = (
         distinct,
         counts,
         np.frombuffer(rows, np.int32)[order],

@@ -12,6 +12,8 @@ from selfrag.cli.index import Json, application, show
 from selfrag.cli.loading import encoder_folder, quiet_libraries
 from selfrag.cli.output import Output
 
+__all__ = ["application"]
+
 Index = Annotated[Path, typer.Argument(help="Folder of the index that is to be changed.")]
 
 

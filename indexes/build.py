@@ -151,14 +151,19 @@ def carry_out(
                 publish.take_back(folder, ready["generation"])
             if not keeps(journal, working, error):
                 publish.clean(folder)
-            if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            if is_full_disk(error):
                 raise DiskFull(
-                    f"The disk of {folder} is full ({error.strerror}); {len(journal)} parts of "
-                    "the build are finished.",
+                    f"The disk of {folder} is full; {len(journal)} parts of the build are "
+                    "finished.",
                     "Make room, then run the same build again: it goes on after them.",
                 ) from error
             raise
     return manifest
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that there is no space left, or no more allowed."""
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
 def now() -> str:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexes import publish, vectors
-from indexes.build import carry_out, now
+from indexes.build import carry_out, is_full_disk, now
 from indexes.building.addition import add_to_store, add_vectors
 from indexes.building.journal import Journal
 from indexes.building.plan import EncodedVectors, Plan
@@ -30,6 +30,7 @@ from indexes.building.words import build_words
 from indexes.checksums import record_file
 from indexes.encoding import PassageEncoder
 from indexes.errors import (
+    DiskFull,
     EncoderMismatch,
     IndexBusy,
     InterruptedBuild,
@@ -220,8 +221,13 @@ def _changing(folder: Path) -> Iterator[tuple[Index, Path]]:
         working.mkdir()
         try:
             yield Index.open(folder), working
-        except BaseException:
+        except BaseException as error:
             publish.clean(folder)
+            if is_full_disk(error):
+                raise DiskFull(
+                    f"The disk of {folder} is full; the index is as it was.",
+                    "Make room, then try again.",
+                ) from error
             raise
 
 

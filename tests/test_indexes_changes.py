@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from storage_helpers import CORPUS, HashEncoder
 from indexes.build import build_index
 from indexes.changes import add_passages, compact_index, delete_passages
 from indexes.errors import (
+    DiskFull,
     DuplicateId,
     EmptyCorpus,
     EncoderMismatch,
@@ -118,6 +120,23 @@ def test_changes_that_are_refused_change_nothing(tmp_path: Path) -> None:
     delete_passages(out, ["p1"])
     with pytest.raises(UnknownIds):
         delete_passages(out, ["p1"])
+
+
+def test_a_full_disk_leaves_the_index_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "i"
+    build_index(CORPUS, out, encoder=None)
+    before = data(out)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("indexes.changes.merge_parts", full)
+    with pytest.raises(DiskFull, match="as it was"):
+        delete_passages(out, ["p1"])
+    assert data(out) == before
+    assert len(list(out.iterdir())) == 2
 
 
 def test_an_interrupted_build_is_not_discarded_by_a_change(tmp_path: Path) -> None:

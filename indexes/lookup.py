@@ -20,7 +20,7 @@ from indexes.errors import DuplicateId
 from indexes.shards import ROWS_PER_BATCH, lookup_name, shard_name
 from indexes.store import HASHES_FILE, ROWS_FILE
 
-_ROWS_PER_RANGE = 500_000
+_ROWS_PER_RANGE = 200_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from indexes.progress import Reporter
 from indexes.shards import shard_passages
 from indexes.words import WordSplitter
 
-_POSTINGS_PER_RANGE = 1_000_000
+_POSTINGS_PER_RANGE = 400_000
 _PARTS = ("words", "counts", "rows", "frequencies", "lengths")
 
 

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from indexes.build import build_index as build_index
+    from indexes.changes import add_passages as add_passages
+    from indexes.changes import compact_index as compact_index
+    from indexes.changes import delete_passages as delete_passages
     from indexes.errors import StorageError as StorageError
     from indexes.graph_build import add_graph as add_graph
+    from indexes.importing import import_index as import_index
     from indexes.index import Index as Index
     from indexes.lexical import BM25Settings as BM25Settings
     from indexes.manifest import Manifest as Manifest
@@ -32,7 +36,11 @@ _HOMES = {
     "VerifyReport": "indexes.verify",
     "WordSettings": "indexes.words",
     "add_graph": "indexes.graph_build",
+    "add_passages": "indexes.changes",
     "build_index": "indexes.build",
+    "compact_index": "indexes.changes",
+    "delete_passages": "indexes.changes",
+    "import_index": "indexes.importing",
     "read_passages": "indexes.readers",
     "verify_index": "indexes.verify",
 }

@@ -1,38 +1,34 @@
 """Builds an index: passages to a store, their vectors to FAISS, their words to BM25.
 
 Passages are read once, in a stream, and encoded in batches from the store. The result is
-published in one step (see `indexes.publish`). This module does not know which models encode.
+published in one step (see `indexes.publish`); an interrupted build is resumed (see
+`indexes.building`). This module does not know which models encode.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from indexes import publish, vectors
-from indexes.checksums import record_file
+from indexes.building.pipeline import Pipeline
+from indexes.building.plan import EncodedVectors, Plan
+from indexes.building.resume import begin, keeps
+from indexes.building.source import identity_of
 from indexes.encoding import PassageEncoder
-from indexes.errors import EmptyCorpus, InvalidSetting
-from indexes.lexical import BM25Settings, LexicalIndex
-from indexes.manifest import (
-    BM25_FOLDER,
-    ENCODER_FOLDER,
-    STORE_FOLDER,
-    VECTORS_FILE,
-    EncoderRecord,
-    Manifest,
-)
-from indexes.passage import Passage, text_for_search
+from indexes.errors import DiskFull, InvalidSetting
+from indexes.lexical import BM25Settings
+from indexes.manifest import Manifest
+from indexes.passage import Passage
 from indexes.progress import Progress, Reporter
 from indexes.readers import read_passages
-from indexes.store import PassageStore
-from indexes.writer import PassageStoreWriter
+from indexes.shards import ROWS_PER_FILE
+
+_NO_SPACE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def build_index(
@@ -41,35 +37,52 @@ def build_index(
     *,
     encoder: PassageEncoder | None,
     factory: str = "auto",
+    memory: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     overwrite: bool = False,
+    restart: bool = False,
     bm25: bool | BM25Settings = True,
     bundle_encoder: bool = False,
     batch_size: int = 256,
+    rows_per_file: int = ROWS_PER_FILE,
+    reading: Mapping[str, Any] | None = None,
+    corpus_path: Path | str | None = None,
 ) -> Manifest:
     """Build an index of `source` in the folder `out` and publish it in one step.
+
+    A build of a file or folder that was interrupted, by a kill or an error, is gone on with when
+    it is called again with the same settings; a `ResumedBuild` warning says so.
 
     Args:
         source: a corpus file or folder (see `indexes.readers.read_passages`), or passages.
         out: a new or empty folder, or with `overwrite` an index that is to be replaced. Until
             the new index is complete the old one stays as it is.
         encoder: makes the vectors; None builds an index that has BM25 only.
-        factory: a FAISS factory string, or "auto": exact search up to 200,000 passages.
+        factory: a FAISS factory string, or "auto" (see `indexes.choice`).
+        memory: bytes that searching may keep resident, for "auto"; None for no limit.
         progress: told how far the build is; without it a bar is drawn if stderr is a terminal.
-        overwrite: whether an index in `out` may be replaced.
+        overwrite: whether an index in `out` may be replaced, and an interrupted build with other
+            settings discarded.
+        restart: whether to discard an interrupted build with the same settings too.
         bm25: whether, and with which settings, words are indexed.
         bundle_encoder: copy the encoder's files into the index, so that it needs nothing else.
             An encoder whose folder lies inside `out` is always copied.
         batch_size: passages per call of the encoder.
+        rows_per_file: passages in a shard, after each of which a build can be resumed.
+        reading: further arguments of `read_passages`, for a file or folder.
+        corpus_path: the file or folder that passages come from, where `source` is a stream of
+            them made with the arguments in `reading`; without it such a build is not resumed.
 
     Returns:
         The published manifest.
 
     Raises:
         IndexExists, IndexBusy: `out` may not be written.
+        InterruptedBuild: `out` holds an interrupted build with other settings.
         CorpusFormatError, DuplicateId, InvalidPassage, EmptyCorpus: the corpus cannot be indexed.
         InvalidSetting: a setting is not allowed, or does not fit the corpus.
         DimensionMismatch, InvalidVectors: the encoder does not keep its word.
+        DiskFull: there is no space left; what was finished is kept.
     """
     folder = Path(out)
     settings = BM25Settings() if bm25 is True else (bm25 or None)
@@ -77,156 +90,84 @@ def build_index(
         raise InvalidSetting(
             "Neither an encoder nor BM25 was asked for.", "An index needs at least one of them."
         )
-    if batch_size < 1:
-        raise InvalidSetting(f"The batch size is {batch_size}.", "It must be 1 or more.")
-    if encoder is not None:
-        # Found out before hours of work: the string, the similarity and the bundle.
-        if factory != "auto":
-            vectors.make_index(factory, encoder.dimension, encoder.similarity)
-        if bundle_encoder and encoder.folder is None:
-            raise InvalidSetting(
-                f"The encoder {encoder.name!r} has no files to bundle.", "Leave bundling out."
-            )
+    if batch_size < 1 or rows_per_file < 1:
+        raise InvalidSetting(
+            f"The batch size is {batch_size}, a shard has {rows_per_file} passages.",
+            "Both must be 1 or more.",
+        )
+    if encoder is not None and bundle_encoder and encoder.folder is None:
+        raise InvalidSetting(
+            f"The encoder {encoder.name!r} has no files to bundle.", "Leave bundling out."
+        )
+    options = dict(reading or {})
+    path = source if isinstance(source, Path | str) else corpus_path
+    identity: dict[str, Any] | None = None
+    if path is not None:
+        read = {name: str(value) for name, value in options.items()}
+        identity = {**identity_of(Path(path)), "reading": read}
+    plan = Plan(
+        folder=folder,
+        passages=lambda: (
+            read_passages(source, **options) if isinstance(source, Path | str) else source
+        ),
+        source=identity,
+        vectors=None if encoder is None else EncodedVectors(encoder, batch_size),
+        factory=factory,
+        memory=memory,
+        bm25=settings,
+        bundle=bundle_encoder,
+        batch_size=batch_size,
+        rows_per_file=rows_per_file,
+    )
+    return carry_out(plan, progress=progress, overwrite=overwrite, restart=restart)
+
+
+def carry_out(
+    plan: Plan,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    overwrite: bool = False,
+    restart: bool = False,
+) -> Manifest:
+    """Build what a plan says and publish it; arguments and errors are those of `build_index`."""
+    folder = plan.folder
+    if plan.vectors is not None and plan.factory != "auto":
+        # Found out before hours of work: the string and the similarity.
+        record = plan.vectors.record
+        vectors.make_index(plan.factory, record.dimension, record.similarity)
     publish.prepare(folder, overwrite)
     with publish.locked(folder):
         publish.prepare(folder, overwrite)
-        working = publish.start(folder)
+        working, journal, started = begin(
+            folder, plan.settings(), now(), overwrite=overwrite, restart=restart
+        )
         try:
             with Reporter(progress) as reporter:
-                build = _Build(folder, working, reporter)
-                manifest = build.run(source, encoder, factory, settings, bundle_encoder, batch_size)
+                pipeline = Pipeline(plan, working, journal, reporter)
+                manifest = pipeline.run(publish.next_generation(folder), started)
             publish.publish(folder, working, manifest)
-        except BaseException:
-            shutil.rmtree(working, ignore_errors=True)
+        except BaseException as error:
+            if (ready := journal.get("ready")) is not None:
+                publish.take_back(folder, ready["generation"])
+            if not keeps(journal, working, error):
+                publish.clean(folder)
+            if is_full_disk(error):
+                raise DiskFull(
+                    f"The disk of {folder} is full; {len(journal)} parts of the build are "
+                    "finished.",
+                    "Make room, then run the same build again: it goes on after them.",
+                ) from error
             raise
     return manifest
 
 
-class _Build:
-    """One build in its working folder, not yet published."""
-
-    def __init__(self, folder: Path, working: Path, reporter: Reporter) -> None:
-        self._folder = folder
-        self._working = working
-        self._reporter = reporter
-
-    def run(
-        self,
-        source: Path | str | Iterable[Passage],
-        encoder: PassageEncoder | None,
-        factory: str,
-        settings: BM25Settings | None,
-        bundle: bool,
-        batch_size: int,
-    ) -> Manifest:
-        generation = publish.next_generation(self._folder)
-        store, corpus_sha256 = self._store(source)
-        record, parameters, used_factory = None, "", None
-        if encoder is not None:
-            used_factory = vectors.choose_factory(len(store)) if factory == "auto" else factory
-            parameters = self._vectors(store, encoder, used_factory, batch_size)
-            record = self._record(encoder, generation, bundle)
-        if settings is not None:
-            self._words(store, settings)
-        files = {
-            f"{generation}/{file.relative_to(self._working).as_posix()}": record_file(file)
-            for file in sorted(self._working.rglob("*"))
-            if file.is_file()
-        }
-        return Manifest(
-            created_at=_now(),
-            corpus_sha256=corpus_sha256,
-            passages=len(store),
-            generation=generation,
-            encoder=record,
-            factory=used_factory,
-            search_parameters=parameters,
-            bm25=settings,
-            files=files,
-        )
-
-    def _store(self, source: Path | str | Iterable[Passage]) -> tuple[PassageStore, str]:
-        passages = read_passages(source) if isinstance(source, Path | str) else source
-        self._reporter.begin("reading", None)
-        with PassageStoreWriter(self._working / STORE_FOLDER) as writer:
-            for passage in passages:
-                writer.add(passage)
-                self._reporter.tick(len(writer))
-            if not len(writer):
-                raise EmptyCorpus("The corpus holds no passage.", "Check the path and its format.")
-            store = writer.finish()
-        self._reporter.end(len(store))
-        return store, writer.digest.hexdigest()
-
-    def _vectors(
-        self, store: PassageStore, encoder: PassageEncoder, factory: str, batch_size: int
-    ) -> str:
-        index = vectors.make_index(factory, encoder.dimension, encoder.similarity)
-        sample = vectors.training_rows(index, len(store))
-        if len(sample):
-            self._reporter.begin("training", len(sample))
-            chosen = (store[int(row)] for row in sample)
-            parts = list(self._encode(chosen, encoder, batch_size))
-            vectors.train(index, np.concatenate(parts))
-            self._reporter.end(len(sample))
-        self._reporter.begin("encoding", len(store))
-        for part in self._encode(store, encoder, batch_size):
-            index.add(part)
-        vectors.write_vectors(index, self._working / VECTORS_FILE)
-        return vectors.search_parameters(index)
-
-    def _encode(
-        self, passages: Iterable[Passage], encoder: PassageEncoder, batch_size: int
-    ) -> Iterator[npt.NDArray[np.float32]]:
-        done = 0
-        batch: list[Passage] = []
-
-        def encoded() -> npt.NDArray[np.float32]:
-            nonlocal done
-            matrix = encoder.encode_passages(batch)
-            done += len(batch)
-            self._reporter.tick(done)
-            return vectors.check_vectors(matrix, len(batch), encoder.dimension)
-
-        for passage in passages:
-            batch.append(passage)
-            if len(batch) == batch_size:
-                yield encoded()
-                batch = []
-        if batch:
-            yield encoded()
-
-    def _words(self, store: PassageStore, settings: BM25Settings) -> None:
-        self._reporter.begin("counting words", len(store))
-        texts = (text_for_search(passage) for passage in store)
-        lexical = LexicalIndex.build(texts, settings, self._reporter.tick)
-        lexical.save(self._working / BM25_FOLDER)
-
-    def _record(self, encoder: PassageEncoder, generation: str, bundle: bool) -> EncoderRecord:
-        name = encoder.name
-        source = encoder.folder
-        if source is not None:
-            inside = source.resolve().is_relative_to(self._folder.resolve())
-            if bundle or inside:
-                ignored = shutil.ignore_patterns(".*", "README.md")
-                shutil.copytree(source, self._working / ENCODER_FOLDER, ignore=ignored)
-                name = f"{generation}/{ENCODER_FOLDER}"
-            elif Path(name).is_dir():
-                name = Path(os.path.relpath(source.resolve(), self._folder.resolve())).as_posix()
-        return EncoderRecord(
-            name=name,
-            fingerprint=encoder.fingerprint,
-            dimension=encoder.dimension,
-            similarity=encoder.similarity,
-            query_prefix=encoder.query_prefix,
-            passage_prefix=encoder.passage_prefix,
-            normalise=encoder.normalise,
-            pooling=encoder.pooling,
-        )
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that there is no space left, or no more allowed."""
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
-def _now() -> str:
-    # SOURCE_DATE_EPOCH makes builds reproducible byte for byte (reproducible-builds.org).
+def now() -> str:
+    """The time in UTC; SOURCE_DATE_EPOCH sets it (reproducible-builds.org)."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
-    return now.isoformat(timespec="seconds")
+    time = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return time.isoformat(timespec="seconds")

@@ -2,6 +2,7 @@
 
 A file has two: one over all its bytes, for `verify`, and one over its first and last bytes, cheap
 enough for every opening. Headers and footers, on which a reader's memory safety rests, lie there.
+Of shards, which are many and have short headers, less is read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from indexes.passage import Passage
 
 _HEAD_BYTES = 1 << 20
+_SHARD_HEAD_BYTES = 1 << 12
+_SHARD_PREFIXES = ("passages-", "vectors-")
 _TAIL_BYTES = 1 << 16
 _BLOCK_BYTES = 1 << 20
 
@@ -28,16 +31,19 @@ class FileRecord:
     Attributes:
         size: bytes.
         sha256: of all bytes, in hex.
-        ends_sha256: of the first MiB and the last 64 KiB, in hex.
+        ends_sha256: of the first `head` bytes and the last 64 KiB, in hex.
+        head: bytes; 1 MiB where a manifest says nothing.
     """
 
     size: int
     sha256: str
     ends_sha256: str
+    head: int = _HEAD_BYTES
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return {"size": self.size, "sha256": self.sha256, "ends_sha256": self.ends_sha256}
+        values = {"size": self.size, "sha256": self.sha256, "ends_sha256": self.ends_sha256}
+        return values if self.head == _HEAD_BYTES else {**values, "head": self.head}
 
 
 def sha256_of_file(path: Path) -> str:
@@ -49,21 +55,22 @@ def sha256_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sha256_of_ends(path: Path) -> str:
-    """The SHA-256 of a file's first MiB and last 64 KiB (all of it when it is smaller), in hex."""
+def sha256_of_ends(path: Path, head: int = _HEAD_BYTES) -> str:
+    """The SHA-256 of a file's first bytes and last 64 KiB (of all when it is smaller), in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest.update(file.read(_HEAD_BYTES))
+        digest.update(file.read(head))
         size = os.fstat(file.fileno()).st_size
-        if size > _HEAD_BYTES:
-            file.seek(max(_HEAD_BYTES, size - _TAIL_BYTES))
+        if size > head:
+            file.seek(max(head, size - _TAIL_BYTES))
             digest.update(file.read(_TAIL_BYTES))
     return digest.hexdigest()
 
 
 def record_file(path: Path) -> FileRecord:
     """Size and checksums of one file."""
-    return FileRecord(path.stat().st_size, sha256_of_file(path), sha256_of_ends(path))
+    head = _SHARD_HEAD_BYTES if path.name.startswith(_SHARD_PREFIXES) else _HEAD_BYTES
+    return FileRecord(path.stat().st_size, sha256_of_file(path), sha256_of_ends(path, head), head)
 
 
 def canonical_json(values: Mapping[str, Any]) -> str:

@@ -30,6 +30,10 @@ class MissingPart(StorageError):
     """An index was built without the part (vectors or BM25) that is asked for."""
 
 
+class OutdatedPart(StorageError):
+    """A part of an index was made before passages were added to it or deleted from it."""
+
+
 class EncoderMismatch(StorageError):
     """An encoder is not the one whose vectors stand in the index."""
 
@@ -46,12 +50,32 @@ class IndexBusy(StorageError):
     """Another process is building an index in the same folder."""
 
 
+class InterruptedBuild(StorageError):
+    """A folder holds an interrupted build that this one cannot go on with."""
+
+
+class DiskFull(StorageError):
+    """There is no space left; what was finished before is kept."""
+
+
 class InvalidSetting(StorageError, ValueError):
     """A build or search setting is not allowed."""
 
 
 class InvalidVectors(StorageError, ValueError):
     """An encoder gave vectors of a wrong shape or with numbers that are not finite."""
+
+
+class VectorFileError(StorageError, ValueError):
+    """A file of vectors is damaged, or holds what is not admitted."""
+
+
+class VectorsDoNotMatch(StorageError, ValueError):
+    """Vectors and passages do not have the same ids."""
+
+
+class UnknownIds(StorageError, ValueError):
+    """Passages are to be deleted that an index does not hold."""
 
 
 class InvalidPassage(StorageError, ValueError):
@@ -93,3 +117,7 @@ class MissingLibrary(StorageError, ImportError):
 
 class SkippedPassages(UserWarning):
     """Rows of a corpus were left out; the message counts them and names the first."""
+
+
+class ResumedBuild(UserWarning):
+    """A build goes on where an interrupted one stopped; the message says where."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexes.errors import CorruptIndex, UnsupportedVersion
+from indexes.errors import CorruptIndex, OutdatedPart, UnsupportedVersion
 from indexes.graph_names import LONGEST_NAME, hash_of_key, words_of
 from indexes.words import ENGLISH_STOPWORDS
 
@@ -131,23 +131,36 @@ class Graph:
             place += length or 1
         return list(found)
 
-    def save(self, folder: Path) -> None:
-        """Write the graph to a new folder."""
+    def save(self, folder: Path, corpus: str) -> None:
+        """Write the graph to a new folder.
+
+        Args:
+            folder: where.
+            corpus: identifies the passages (see `indexes.manifest.Manifest.corpus_fingerprint`).
+        """
         folder.mkdir(parents=True)
         for name in _ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
-        counts = {"schema_version": GRAPH_VERSION, "passages": self.passages, "names": self.names}
+        counts = {
+            "schema_version": GRAPH_VERSION,
+            "corpus": corpus,
+            "passages": self.passages,
+            "names": self.names,
+        }
         text = json.dumps(counts, indent=2) + "\n"
         (folder / COUNTS_FILE).write_text(text, encoding="utf-8", newline="\n")
 
     @classmethod
-    def open(cls, folder: Path, passages: int) -> Graph:
+    def open(cls, folder: Path, passages: int, corpus: str) -> Graph:
         """Open what `save` wrote, memory-mapped, for a corpus of so many passages.
+
+        `corpus` is the fingerprint of the passages that can be found now.
 
         Numbers are checked to lie in range, because scipy trusts them.
 
         Raises:
             CorruptIndex: a file is missing, unreadable or does not fit the others.
+            OutdatedPart: passages were added or deleted since.
             UnsupportedVersion: another version of the program wrote it.
         """
         try:
@@ -162,6 +175,10 @@ class Graph:
                 f"The graph in {folder} has schema version {version!r}; this program reads "
                 f"{GRAPH_VERSION}.",
                 "Use a matching version of the program, or add the graph again.",
+            )
+        if counts.get("corpus") != corpus:
+            raise OutdatedPart(
+                f"The graph in {folder} was made before passages were added or deleted.", _REBUILD
             )
         graph = cls(**{name: _open_array(folder, name, dtype) for name, dtype in _ARRAYS.items()})
         names = graph.names

@@ -30,6 +30,7 @@ from indexes.graph_names import (
     key_of,
     words_of,
 )
+from indexes.index import open_deleted
 from indexes.manifest import STORE_FOLDER, Manifest
 from indexes.passage import Passage
 from indexes.progress import Progress, Reporter
@@ -67,12 +68,12 @@ def add_graph(path: Path | str, *, progress: Callable[[Progress], None] | None =
         store = PassageStore.open(data / STORE_FOLDER)
         with Reporter(progress) as reporter:
             reporter.begin("finding names", len(store))
-            graph = build_graph(store, reporter.tick)
+            graph = build_graph(store, reporter.tick, open_deleted(data, manifest))
         if len(others) < len(manifest.files):
             # Readers must not find a record without its files, whenever we are killed.
             replace(manifest, files=others).write(folder)
         shutil.rmtree(folder / target, ignore_errors=True)
-        graph.save(folder / target)
+        graph.save(folder / target, manifest.corpus_fingerprint)
         publish.flush_to_disk(folder / target)
         files = {f"{target}/{file.name}": record_file(file) for file in (folder / target).iterdir()}
         manifest = replace(manifest, files={**others, **files})
@@ -81,15 +82,22 @@ def add_graph(path: Path | str, *, progress: Callable[[Progress], None] | None =
 
 
 def build_graph(
-    passages: Sequence[Passage] | PassageStore, tick: Callable[[int], None] = lambda done: None
+    passages: Sequence[Passage] | PassageStore,
+    tick: Callable[[int], None] = lambda done: None,
+    deleted: npt.NDArray[np.bool_] | None = None,
 ) -> Graph:
-    """The graph of passages, whose rows are their places; `tick` is told how many are done."""
+    """The graph of passages, whose rows are their places; `tick` is told how many are done.
+
+    Rows marked in `deleted`, shape [rows], are connected with nothing.
+    """
     names = _Names()
     for row, passage in enumerate(passages):
-        names.add_title(row, passage.title)
+        if deleted is None or not deleted[row]:
+            names.add_title(row, passage.title)
     matcher = NameMatcher(names.spellings)
     for row, passage in enumerate(passages):
-        names.add_text(row, passage.text, matcher)
+        if deleted is None or not deleted[row]:
+            names.add_text(row, passage.text, matcher)
         tick(row + 1)
     names.add_entities(len(passages))
     return names.graph(len(passages))

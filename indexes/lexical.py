@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,7 @@ class LexicalIndex:
         self._engine.save(folder, allow_pickle=False, show_progress=False)
 
     @classmethod
-    def open(cls, folder: Path, rows: int, settings: BM25Settings) -> LexicalIndex:
+    def open(cls, folder: Path, rows: int, settings: BM25Settings) -> Self:
         """Open what `save` wrote, memory-mapped, for a corpus of `rows` passages.
 
         Raises:

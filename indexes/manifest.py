@@ -17,10 +17,13 @@ from indexes.checksums import FileRecord, sha256_of_ends, sha256_of_json
 from indexes.errors import CorruptIndex, NotAnIndex, UnsupportedVersion
 from indexes.lexical import BM25Settings
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+_READABLE_VERSIONS = (1, 2)
 MANIFEST_FILE = "manifest.json"
 STORE_FOLDER = "passages"
 VECTORS_FILE = "vectors.faiss"
+MATRIX_FOLDER = "vectors"
+DELETED_FILE = "deleted.npy"
 BM25_FOLDER = "bm25"
 ENCODER_FOLDER = "encoder"
 _REBUILD = "Build the index again, or copy it again from its source."
@@ -56,6 +59,47 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorsRecord:
+    """How the vectors of an index are searched.
+
+    Attributes:
+        reason: why the factory string is what it is.
+        kept: whether float16 vectors lie beside the FAISS index, for exact scores.
+        refine: candidates per result whose exact scores are computed, where vectors are kept.
+        recall: the part of the exact best ten that is found, measured with vectors of the corpus
+            as queries; 1 where search is exact, None where it was not measured.
+        recall_queries: how many queries it was measured with.
+        requested: the factory string that was asked for, as "auto".
+        memory: the budget in bytes that was given with it; None for no limit.
+        segments: FAISS files in the generation's folder, in row order.
+        segment_rows: vectors in each of them; empty where there is one.
+    """
+
+    reason: str
+    kept: bool
+    refine: int
+    recall: float | None = None
+    recall_queries: int = 0
+    requested: str = "auto"
+    memory: int | None = None
+    segments: tuple[str, ...] = (VECTORS_FILE,)
+    segment_rows: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        lists = {"segments": list(self.segments), "segment_rows": list(self.segment_rows)}
+        return {**values, **lists}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VectorsRecord:
+        """The record that `to_dict` wrote."""
+        segments = tuple(_inside(str(name)) for name in values["segments"])
+        rows = tuple(int(count) for count in values["segment_rows"])
+        return cls(**{**values, "segments": segments, "segment_rows": rows})
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What an index was made of.
 
@@ -69,6 +113,10 @@ class Manifest:
         search_parameters: FAISS parameters set on opening, for example "nprobe=32".
         bm25: None for an index without BM25.
         files: by path relative to the index folder.
+        vectors: how vectors are searched; None for an index without vectors, and for one of
+            format version 1, which holds one FAISS file and nothing beside it.
+        deleted: how many of the passages are deleted.
+        version: of the format; 1 is read and kept as it is, and not written any more.
     """
 
     created_at: str
@@ -80,27 +128,48 @@ class Manifest:
     search_parameters: str
     bm25: BM25Settings | None
     files: Mapping[str, FileRecord]
+    vectors: VectorsRecord | None = None
+    deleted: int = 0
+    version: int = MANIFEST_VERSION
 
     @property
     def fingerprint(self) -> str:
         """Identifies corpus, encoder and settings, whenever and wherever the index was built."""
         contents = self.to_dict()
         encoder = contents["encoder"]
-        return sha256_of_json(
-            {
-                "schema_version": MANIFEST_VERSION,
-                "corpus": contents["corpus"],
-                "encoder": None if encoder is None else encoder["fingerprint"],
-                "factory": self.factory,
-                "search_parameters": self.search_parameters,
-                "bm25": contents["bm25"],
-            }
-        )
+        identity = {
+            "schema_version": 1,  # of the fingerprint: an index keeps its own
+            "corpus": contents["corpus"],
+            "encoder": None if encoder is None else encoder["fingerprint"],
+            "factory": self.factory,
+            "search_parameters": self.search_parameters,
+            "bm25": contents["bm25"],
+        }
+        if self.vectors is not None and len(self.vectors.segments) > 1:
+            identity["segments"] = len(self.vectors.segments)
+        if self.deleted:
+            identity["deleted"] = self.corpus_fingerprint
+        return sha256_of_json(identity)
+
+    @property
+    def vectors_record(self) -> VectorsRecord:
+        """How vectors are searched; what version 1 leaves unsaid is said."""
+        if self.vectors is not None:
+            return self.vectors
+        return VectorsRecord("", kept=False, refine=1, requested=self.factory or "auto")
+
+    @property
+    def corpus_fingerprint(self) -> str:
+        """Identifies the passages that can be found: `corpus_sha256`, and which are deleted."""
+        if not self.deleted:
+            return self.corpus_sha256
+        deleted = self.files[f"{self.generation}/{DELETED_FILE}"].sha256
+        return sha256_of_json({"corpus": self.corpus_sha256, "deleted": deleted})
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest as JSON values, without its own checksum."""
-        return {
-            "schema_version": MANIFEST_VERSION,
+        values = {
+            "schema_version": self.version,
             "created_at": self.created_at,
             "corpus": {"sha256": self.corpus_sha256, "passages": self.passages},
             "generation": self.generation,
@@ -110,6 +179,10 @@ class Manifest:
             "bm25": None if self.bm25 is None else self.bm25.to_dict(),
             "files": {name: self.files[name].to_dict() for name in sorted(self.files)},
         }
+        if self.version > 1:
+            values["vectors"] = None if self.vectors is None else self.vectors.to_dict()
+            values["deleted"] = self.deleted
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
@@ -130,6 +203,11 @@ class Manifest:
             search_parameters=str(values["search_parameters"]),
             bm25=None if values["bm25"] is None else BM25Settings.from_dict(values["bm25"]),
             files={_inside(name): FileRecord(**record) for name, record in values["files"].items()},
+            vectors=None
+            if not values.get("vectors")
+            else VectorsRecord.from_dict(values["vectors"]),
+            deleted=int(values.get("deleted", 0)),
+            version=int(values["schema_version"]),
         )
 
     def summary(self) -> dict[str, Any]:
@@ -201,7 +279,8 @@ class Manifest:
             file = folder / name
             try:
                 size = file.stat().st_size
-                same = size == record.size and sha256_of_ends(file) == record.ends_sha256
+                ends = sha256_of_ends(file, record.head)
+                same = size == record.size and ends == record.ends_sha256
             except OSError as error:
                 raise CorruptIndex(f"{file} cannot be read: {error}.", _REBUILD) from error
             if size != record.size:
@@ -214,9 +293,10 @@ class Manifest:
 
 def _check_version(values: Mapping[str, Any]) -> None:
     version = values.get("schema_version")
-    if version != MANIFEST_VERSION:
+    if version not in _READABLE_VERSIONS:
         raise UnsupportedVersion(
-            f"The index has schema version {version!r}; this program reads {MANIFEST_VERSION}.",
+            f"The index has schema version {version!r}; this program reads "
+            f"{' and '.join(map(str, _READABLE_VERSIONS))}.",
             "Use a matching version of the program, or build the index again.",
         )
 

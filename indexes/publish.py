@@ -3,7 +3,8 @@
 An index folder holds `manifest.json` and one data folder, its generation. A build works in a
 folder of its own beside it, flushes it to disk, gives it the next generation's name, and then
 replaces the manifest in one step: a reader finds the old index or the new one. A build that was
-killed leaves folders that no manifest names; the next build removes them.
+interrupted leaves its working folder and its journal (`indexes.building.journal`), from which the
+next build goes on; other folders that no manifest names are removed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from indexes.errors import CorruptIndex, IndexBusy, IndexExists, NotAnIndex, Sto
 from indexes.manifest import MANIFEST_FILE, Manifest
 
 _GENERATION = re.compile(r"generation-(\d{6,})")
-_WORKING = "building"
+WORKING_FOLDER = "building"
+JOURNAL_FILE = "building.jsonl"
 
 
 @contextmanager
@@ -69,15 +71,21 @@ def prepare(folder: Path, overwrite: bool) -> None:
         )
 
 
-def start(folder: Path) -> Path:
-    """An empty working folder; what killed builds have left is removed. Needs the lock."""
-    live = _live_generation(folder)
+def clean(folder: Path, keep_build: bool = False) -> None:
+    """Remove what killed builds have left; with `keep_build` not the last one's. Needs the lock."""
+    kept = {MANIFEST_FILE, _live_generation(folder)}
+    if keep_build:
+        kept |= {WORKING_FOLDER, JOURNAL_FILE}
     for entry in folder.iterdir():
-        if _is_ours(entry.name) and entry.name not in (MANIFEST_FILE, live):
+        if _is_ours(entry.name) and entry.name not in kept:
             _remove(entry)
-    working = folder / _WORKING
-    working.mkdir()
-    return working
+
+
+def take_back(folder: Path, generation: str) -> None:
+    """Make the data of a build working data again, if it was killed before its manifest stood."""
+    data, working = folder / generation, folder / WORKING_FOLDER
+    if data.is_dir() and not working.exists() and generation != _live_generation(folder):
+        os.replace(data, working)
 
 
 def next_generation(folder: Path) -> str:
@@ -96,6 +104,7 @@ def publish(folder: Path, working: Path, manifest: Manifest) -> None:
     flush_to_disk(folder, deep=False)
     manifest.write(folder)
     flush_to_disk(folder, deep=False)
+    (folder / JOURNAL_FILE).unlink(missing_ok=True)
     for entry in folder.iterdir():
         if _GENERATION.fullmatch(entry.name) and entry.name != manifest.generation:
             _remove(entry)
@@ -129,7 +138,7 @@ def _live_generation(folder: Path) -> str | None:
 
 def _is_ours(name: str) -> bool:
     return (
-        name in (MANIFEST_FILE, f"{MANIFEST_FILE}.new", _WORKING)
+        name.removesuffix(".new") in (MANIFEST_FILE, JOURNAL_FILE, WORKING_FOLDER)
         or _GENERATION.fullmatch(name) is not None
     )
 

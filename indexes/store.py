@@ -1,9 +1,11 @@
 """The passage store: passages on disk as memory-mapped Arrow, addressed by row number or by id.
 
-A folder with `store.json` (counts), one or several Arrow IPC files whose record batches all have
-the same number of rows (the last one of a file may be shorter), and two sorted arrays that lead
-from an id's hash to its row. Opening reads `store.json` and the files' footers, whatever the
-size of the corpus. The row number is the passage's number in every index built on the store.
+A folder with `store.json` (counts), Arrow IPC files (shards) whose record batches all have the
+same number of rows (the last one of a file may be shorter), and two sorted arrays that lead from
+an id's hash to its row. `found` in `store.json` says how many rows they lead to, where some were
+deleted: those keep their numbers, and no id leads to them. Opening reads `store.json` and the
+files' footers, no passage. The row number is the passage's number in every index built on the
+store.
 The store knows nothing of vectors, scores or queries.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +112,29 @@ class PassageStore:
             total += file_rows
         if total != rows:
             raise CorruptIndex(f"{folder} records {rows} rows; its files hold {total}.", _REBUILD)
-        hashes = _open_array(folder / HASHES_FILE, np.dtype(np.uint64), rows)
-        hash_rows = _open_array(folder / ROWS_FILE, np.dtype(np.int64), rows)
+        found = int(counts.get("found", rows))
+        hashes = _open_array(folder / HASHES_FILE, np.dtype(np.uint64), found)
+        hash_rows = _open_array(folder / ROWS_FILE, np.dtype(np.int64), found)
         return cls(folder, readers, first_rows, rows, rows_per_batch, hashes, hash_rows)
+
+    @property
+    def rows_per_batch(self) -> int:
+        """Passages in one record batch of the Arrow files."""
+        return self._rows_per_batch
+
+    @property
+    def lookup(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """The sorted hashes of ids and the rows they lead to, both shape [passages not deleted]."""
+        return self._hashes, self._hash_rows
 
     def __len__(self) -> int:
         return self._rows
+
+    @property
+    def shard_rows(self) -> tuple[int, ...]:
+        """How many passages each Arrow file holds."""
+        ends = [*self._first_rows[1:], self._rows]
+        return tuple(end - first for first, end in zip(self._first_rows, ends, strict=True))
 
     def __getitem__(self, row: int) -> Passage:
         """The passage of a row.
@@ -153,7 +172,7 @@ class PassageStore:
         """
         hashed = np.uint64(hash_of_id(passage_id))
         position = int(np.searchsorted(self._hashes, hashed))
-        while position < self._rows and self._hashes[position] == hashed:
+        while position < len(self._hashes) and self._hashes[position] == hashed:
             row = int(self._hash_rows[position])
             if not 0 <= row < self._rows:
                 raise CorruptIndex(f"{self.path / ROWS_FILE} names a row {row}.", _REBUILD)
@@ -161,6 +180,25 @@ class PassageStore:
                 return row
             position += 1
         raise KeyError(f"no passage has the id {passage_id!r}")
+
+    def rows_of(self, passage_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The rows of passages with these ids, shape [ids]; -1 where no passage has an id.
+
+        Compares hashes of 64 bits and, unlike `row_of`, not the passages themselves, unless two
+        passages share a hash.
+        """
+        hashed = np.array([hash_of_id(passage_id) for passage_id in passage_ids], dtype=np.uint64)
+        places = np.searchsorted(self._hashes, hashed)
+        rows = np.full(len(hashed), -1, dtype=np.int64)
+        inside = np.flatnonzero(places < len(self._hashes))
+        found = inside[self._hashes[places[inside]] == hashed[inside]]
+        rows[found] = self._hash_rows[places[found]]
+        following = np.minimum(places + 1, len(self._hashes) - 1)
+        for number in found[
+            (self._hashes[following] == hashed)[found] & (following > places)[found]
+        ]:
+            rows[number] = self.row_of(passage_ids[number]) if passage_ids[number] in self else -1
+        return rows
 
     def get(self, passage_id: str) -> Passage:
         """The passage with this id.

@@ -20,16 +20,10 @@ from indexes.errors import (
 )
 
 SIMILARITIES = ("cosine", "dot", "euclidean")
-_FLAT_LIMIT = 200_000
-_TRAINING_POINTS_PER_LIST = 64
+# FAISS asks for 39 points a centroid; more cost memory that grows with the corpus.
+_TRAINING_POINTS_PER_LIST = 40
+_FEWEST_TRAINING_POINTS = 20_000
 _REBUILD = "Build the index again, or copy it again from its source."
-
-
-def choose_factory(passages: int) -> str:
-    """The factory string for `auto`: exact search up to 200,000 passages, inverted lists above."""
-    if passages <= _FLAT_LIMIT:
-        return "Flat"
-    return f"IVF{_lists_for(passages)},SQ8"
 
 
 def search_parameters(index: Any) -> str:
@@ -98,7 +92,11 @@ def make_index(factory: str, dimension: int, similarity: str) -> Any:
 
 
 def training_rows(index: Any, passages: int) -> npt.NDArray[np.int64]:
-    """The rows to train on, in order; spread evenly over the corpus, empty if none are needed."""
+    """The rows to train on, in order; spread evenly over the corpus, empty if none are needed.
+
+    Raises:
+        InvalidSetting: there are fewer passages than inverted lists.
+    """
     import faiss
 
     if index.is_trained:
@@ -106,8 +104,13 @@ def training_rows(index: Any, passages: int) -> npt.NDArray[np.int64]:
     try:
         lists = faiss.extract_index_ivf(index).nlist
     except RuntimeError:
-        lists = 256
-    wanted = min(passages, max(_TRAINING_POINTS_PER_LIST * lists, 40_000))
+        lists = 0
+    if lists > passages:
+        raise InvalidSetting(
+            f"The index cannot be trained: {passages} passages are fewer than its {lists} lists.",
+            'Use fewer lists, or factory="Flat", which needs no training.',
+        )
+    wanted = min(passages, max(_TRAINING_POINTS_PER_LIST * lists, _FEWEST_TRAINING_POINTS))
     return np.linspace(0, passages - 1, wanted).astype(np.int64)
 
 
@@ -154,11 +157,22 @@ def check_vectors(vectors: Any, rows: int, dimension: int) -> npt.NDArray[np.flo
     return matrix
 
 
-def write_vectors(index: Any, file: Path) -> None:
-    """Write a FAISS index to a file."""
+def keeps_precision(index: Any) -> str | None:
+    """The precision in which an index holds whole vectors: "float32", "float16", else None."""
     import faiss
 
-    faiss.write_index(index, str(file))
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexFlat):
+        return "float32"
+    half = faiss.ScalarQuantizer.QT_fp16
+    if isinstance(inner, faiss.IndexScalarQuantizer) and inner.sq.qtype == half:
+        return "float16"
+    return None
+
+
+def candidates_per_result(factory: str) -> int:
+    """How many candidates per result deserve an exact score: more where codes are coarser."""
+    return 16 if "PQ" in factory or "SQ4" in factory or "LSH" in factory else 4
 
 
 def open_vectors(file: Path, rows: int, dimension: int, similarity: str, parameters: str) -> Any:
@@ -171,11 +185,9 @@ def open_vectors(file: Path, rows: int, dimension: int, similarity: str, paramet
     """
     import faiss
 
-    # Flat and scalar-quantised codes can be mapped since FAISS 1.11, inverted lists always could.
-    flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
     try:
-        index = faiss.read_index(str(file), flag)
-    except (RuntimeError, MemoryError) as error:
+        index = faiss.read_index(str(file), _mapping_flag(file))
+    except (RuntimeError, MemoryError, OSError) as error:
         raise CorruptIndex(f"{file} is unreadable: {_first_line(error)}.", _REBUILD) from error
     if index.ntotal != rows or index.d != dimension or index.metric_type != _metric_of(similarity):
         raise CorruptIndex(
@@ -187,8 +199,15 @@ def open_vectors(file: Path, rows: int, dimension: int, similarity: str, paramet
     return index
 
 
-def _lists_for(passages: int) -> int:
-    return 1 << round(math.log2(4 * math.sqrt(passages)))
+def _mapping_flag(file: Path) -> int:
+    """Inverted lists are mapped by one flag of FAISS, codes (since FAISS 1.11) by another."""
+    import faiss
+
+    with file.open("rb") as stream:
+        kind = stream.read(4)
+    lists = kind.startswith((b"Iw", b"IxPT"))
+    flag = faiss.IO_FLAG_MMAP if lists else getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
+    return int(flag | getattr(faiss, "IO_FLAG_SKIP_PRECOMPUTE_TABLE", 0))
 
 
 def _metric_of(similarity: str) -> int:

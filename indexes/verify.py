@@ -10,7 +10,6 @@ from indexes.checksums import CorpusDigest, sha256_of_file
 from indexes.errors import StorageError
 from indexes.index import Index
 from indexes.manifest import MANIFEST_FILE, STORE_FOLDER, Manifest
-from indexes.store import PassageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,8 @@ def _contents(folder: Path, manifest: Manifest) -> list[Problem]:
     """Whether sound files belong together; opening compares the counts of all parts."""
     store_name = f"{manifest.generation}/{STORE_FOLDER}"
     try:
-        store = Index.open(folder).store
+        index = Index.open(folder)
+        store = index.store
         digest = CorpusDigest()
         for passage in store:
             digest.add(passage)
@@ -106,17 +106,20 @@ def _contents(folder: Path, manifest: Manifest) -> list[Problem]:
     problems = []
     if digest.hexdigest() != manifest.corpus_sha256:
         problems.append(Problem(store_name, "holds another corpus than recorded"))
-    lost = _lost_ids(store)
+    lost = _lost_ids(index)
     if lost:
         problems.append(Problem(store_name, f"does not find {lost} of its passages by id"))
     return problems
 
 
-def _lost_ids(store: PassageStore) -> int:
+def _lost_ids(index: Index) -> int:
+    """How many passages their ids do not lead to, and deleted ones that an id leads to."""
     lost = 0
-    for row, passage in enumerate(store):
+    for row, passage in enumerate(index.store):
         try:
-            lost += store.row_of(passage.id) != row
+            found = index.store.row_of(passage.id)
         except KeyError:
-            lost += 1
+            found = -1
+        deleted = index.deleted is not None and bool(index.deleted[row])
+        lost += (found == row) == deleted
     return lost

@@ -1,30 +1,20 @@
-"""Writes a passage store in one stream: memory holds one batch of passages and 16 bytes per row."""
+"""Writes a passage store in one stream, in shards; memory holds one batch and 8 bytes per row of
+one shard.
+"""
 
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import numpy as np
-
-from indexes.checksums import CorpusDigest, canonical_json
-from indexes.errors import DuplicateId, InvalidPassage
+from indexes.checksums import CorpusDigest
+from indexes.lookup import merge_lookups
 from indexes.passage import Passage
-from indexes.store import (
-    COUNTS_FILE,
-    HASHES_FILE,
-    ROWS_FILE,
-    STORE_VERSION,
-    PassageStore,
-    arrow_schema,
-    hash_of_id,
-)
-
-ROWS_PER_BATCH = 256
+from indexes.shards import ROWS_PER_BATCH, ROWS_PER_FILE, ShardWriter, lookup_name, shard_name
+from indexes.store import COUNTS_FILE, STORE_VERSION, PassageStore
 
 
 class PassageStoreWriter:
@@ -33,26 +23,33 @@ class PassageStoreWriter:
     A context manager: leaving it without an error finishes the store; after an error the folder
     holds no `store.json` and so no store.
 
+    Args:
+        path: the store's folder; made if it is missing.
+        rows_per_batch: passages in one record batch, the unit that is checked when it is read.
+        rows_per_file: passages in one Arrow file.
+
     Attributes:
         digest: checksum of the passages added so far.
     """
 
-    def __init__(self, path: Path | str, rows_per_batch: int = ROWS_PER_BATCH) -> None:
-        import pyarrow as pa
-
+    def __init__(
+        self,
+        path: Path | str,
+        rows_per_batch: int = ROWS_PER_BATCH,
+        rows_per_file: int = ROWS_PER_FILE,
+    ) -> None:
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
         self.digest = CorpusDigest()
         self._rows_per_batch = rows_per_batch
-        self._file = "passages-00000.arrow"
-        self._schema = arrow_schema()
-        self._sink = pa.OSFile(str(self.path / self._file), "wb")
-        self._writer = pa.ipc.new_file(self._sink, self._schema)
-        self._pending: list[tuple[str, str, str, str | None]] = []
-        self._hashes = array("Q")
+        self._rows_per_file = rows_per_file
+        self._shard: ShardWriter | None = None
+        self._finished: list[int] = []
+        self._rows = 0
+        self._store: PassageStore | None = None
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return self._rows
 
     def add(self, passage: Passage) -> None:
         """Append a passage; its row is the number of passages added before.
@@ -60,20 +57,13 @@ class PassageStoreWriter:
         Raises:
             InvalidPassage: its text cannot be written as UTF-8, or its metadata not as JSON.
         """
-        try:
-            metadata = canonical_json(passage.metadata) if passage.metadata else None
-            if metadata is not None:
-                metadata.encode()
-            self.digest.add(passage)
-        except (UnicodeEncodeError, TypeError, ValueError) as error:
-            raise InvalidPassage(
-                f"Passage {passage.id!r} cannot be stored: {error}.",
-                "Text must be valid Unicode without lone surrogates, metadata JSON values.",
-            ) from error
-        self._hashes.append(hash_of_id(passage.id))
-        self._pending.append((passage.id, passage.title, passage.text, metadata))
-        if len(self._pending) == self._rows_per_batch:
-            self._flush()
+        if self._shard is None:
+            self._shard = ShardWriter(self.path, len(self._finished), self._rows_per_batch)
+        self._shard.add(passage)
+        self.digest.add(passage)
+        self._rows += 1
+        if len(self._shard) == self._rows_per_file:
+            self._end_shard()
 
     def add_all(self, passages: Iterable[Passage]) -> None:
         """Append passages one after the other."""
@@ -86,29 +76,12 @@ class PassageStoreWriter:
         Raises:
             DuplicateId: two passages have the same id.
         """
-        if self._pending:
-            self._flush()
-        self._close()
-        hashes = np.frombuffer(self._hashes, dtype=np.uint64)
-        rows = np.argsort(hashes, kind="stable").astype(np.int64)
-        hashes = hashes[rows]
-        np.save(self.path / HASHES_FILE, hashes, allow_pickle=False)
-        np.save(self.path / ROWS_FILE, rows, allow_pickle=False)
-        counts = {
-            "schema_version": STORE_VERSION,
-            "rows": len(self),
-            "rows_per_batch": self._rows_per_batch,
-            "files": [{"name": self._file, "rows": len(self)}],
-        }
-        counts_file = self.path / COUNTS_FILE
-        counts_file.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8", newline="\n")
-        store = PassageStore.open(self.path)
-        try:
-            _refuse_duplicates(store, hashes, rows)
-        except DuplicateId:
-            counts_file.unlink()
-            raise
-        return store
+        self._end_shard()
+        finish_store(self.path, self._finished, self._rows_per_batch)
+        for number in range(len(self._finished)):
+            (self.path / lookup_name(number)).unlink()
+        self._store = PassageStore.open(self.path)
+        return self._store
 
     def __enter__(self) -> PassageStoreWriter:
         return self
@@ -119,30 +92,60 @@ class PassageStoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None and not self._sink.closed:
+        if kind is None and self._store is None:
             self.finish()
-        self._close()
+        elif self._shard is not None:
+            self._shard.abandon()
 
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        columns: list[Any] = [
-            pa.array(values, type=pa.large_string()) for values in zip(*self._pending, strict=True)
-        ]
-        self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
-        self._pending.clear()
-
-    def _close(self) -> None:
-        if not self._sink.closed:
-            self._writer.close()
-            self._sink.close()
+    def _end_shard(self) -> None:
+        if self._shard is not None:
+            self._shard.finish()
+            self._finished.append(len(self._shard))
+            self._shard = None
 
 
-def _refuse_duplicates(store: PassageStore, hashes: Any, rows: Any) -> None:
-    for position in np.flatnonzero(hashes[1:] == hashes[:-1]):
-        first, second = int(rows[position]), int(rows[position + 1])
-        if store[first].id == store[second].id:
-            raise DuplicateId(
-                f"Passages {first + 1} and {second + 1} both have the id {store[first].id!r}.",
-                "Give every passage an id of its own.",
-            )
+def finish_store(
+    folder: Path, shard_rows: Sequence[int], rows_per_batch: int = ROWS_PER_BATCH
+) -> None:
+    """Make a store of finished shards: write the id lookup, then the counts.
+
+    Args:
+        folder: where the shards and their parts of the lookup lie.
+        shard_rows: how many passages each of them holds.
+        rows_per_batch: of their Arrow files.
+
+    Raises:
+        DuplicateId: two passages have the same id; there is no store then.
+    """
+    merge_lookups(folder, shard_rows, rows_per_batch)
+    write_counts(folder, shard_rows, rows_per_batch)
+
+
+def write_counts(
+    folder: Path,
+    shard_rows: Sequence[int],
+    rows_per_batch: int = ROWS_PER_BATCH,
+    found: int | None = None,
+) -> None:
+    """Write `store.json`, under a temporary name first.
+
+    Args:
+        folder: of the store.
+        shard_rows: how many passages each shard holds.
+        rows_per_batch: of the Arrow files.
+        found: how many passages the id lookup leads to; None for all.
+    """
+    counts = {
+        "schema_version": STORE_VERSION,
+        "rows": sum(shard_rows),
+        "rows_per_batch": rows_per_batch,
+        "files": [
+            {"name": shard_name(number), "rows": rows} for number, rows in enumerate(shard_rows)
+        ],
+    }
+    if found is not None and found < sum(shard_rows):
+        counts["found"] = found
+    temporary = folder / f"{COUNTS_FILE}.new"
+    text = json.dumps(counts, indent=2) + "\n"
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, folder / COUNTS_FILE)

@@ -33,7 +33,7 @@ class BM25Retriever(IndexRetriever):
         return sha256_of_json(
             {
                 "retriever": "bm25",
-                "corpus": manifest.corpus_sha256,
+                "corpus": manifest.corpus_fingerprint,
                 "settings": self._words.settings.to_dict(),
             }
         )

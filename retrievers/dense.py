@@ -8,7 +8,7 @@ that a query's results do not depend on the queries beside it or on the order of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,6 @@ class DenseRetriever(IndexRetriever):
             )
         self._dimension = record.dimension
         self._euclidean = record.similarity == "euclidean"
-        self._matrix = exact_vectors(self._vectors)
 
     @property
     def fingerprint(self) -> str:
@@ -71,7 +70,7 @@ class DenseRetriever(IndexRetriever):
         return sha256_of_json(
             {
                 "retriever": "dense",
-                "corpus": manifest.corpus_sha256,
+                "corpus": manifest.corpus_fingerprint,
                 "encoder": self.encoder.fingerprint,
                 "factory": manifest.factory,
                 "search_parameters": manifest.search_parameters,
@@ -122,10 +121,11 @@ class DenseRetriever(IndexRetriever):
         near: npt.NDArray[np.float32],
         rows: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.float64]:
-        if self._matrix is None:
+        exact_vectors = self._vectors.take(rows)
+        if exact_vectors is None:
             scores = near.astype(np.float64)
             return -scores if self._euclidean else scores
-        vectors = self._matrix[rows].astype(np.float64)
+        vectors = exact_vectors.astype(np.float64)
         query = vector.astype(np.float64)
         if self._euclidean:
             differences = vectors - query
@@ -134,15 +134,3 @@ class DenseRetriever(IndexRetriever):
             exact = np.einsum("ij,j->i", vectors, query)
         # Rounded, so that equal vectors have equal scores whatever the order of the additions.
         return exact.astype(np.float32).astype(np.float64)
-
-
-def exact_vectors(index: Any) -> npt.NDArray[np.float32] | None:
-    """A view of a flat index's vectors, shape [rows, dimension]; None for other kinds."""
-    import faiss
-
-    flat = faiss.downcast_index(index)
-    if not isinstance(flat, faiss.IndexFlat):
-        return None
-    pointer = flat.get_xb()
-    view = faiss.rev_swig_ptr(pointer, flat.ntotal * flat.d)
-    return np.asarray(view, dtype=np.float32).reshape(flat.ntotal, flat.d)

@@ -20,7 +20,7 @@ from indexes.index import Index
 from indexes.passage import Passage
 from indexes.vectors import check_vectors
 from retrievers.base import BaseRetriever, Retriever, check_queries
-from retrievers.dense import QueryEncoder, exact_vectors
+from retrievers.dense import QueryEncoder
 from retrievers.errors import InvalidRetriever
 from retrievers.hit import Hit
 
@@ -67,8 +67,8 @@ def marginal_relevance(
 class DiverseRetriever(BaseRetriever):
     """Chooses among what another retriever found by maximal marginal relevance.
 
-    The candidates' vectors are read from the index where it keeps them exactly (a flat one) under
-    this encoder; else their texts are encoded.
+    The candidates' vectors are read from the index where it keeps them under this encoder (see
+    `indexes.nearest.VectorIndex.take`); else their texts are encoded.
 
     Args:
         retriever: finds the candidates; its scores do not matter beyond that.
@@ -99,11 +99,10 @@ class DiverseRetriever(BaseRetriever):
         self.lambda_ = lambda_
         self.top = top
         self._index: Index | None = None
-        self._matrix: npt.NDArray[np.float32] | None = None
         record = None if index is None else index.manifest.encoder
         same = record is not None and record.fingerprint == encoder.fingerprint
         if index is not None and index.vectors is not None and same:
-            self._index, self._matrix = index, exact_vectors(index.vectors)
+            self._index = index
 
     @property
     def fingerprint(self) -> str:
@@ -143,9 +142,11 @@ class DiverseRetriever(BaseRetriever):
         return chosen
 
     def _vectors(self, passages: list[Passage]) -> npt.NDArray[np.float32]:
-        if self._index is not None and self._matrix is not None:
+        if self._index is not None:
             store = self._index.store
-            return self._matrix[[store.row_of(passage.id) for passage in passages]]
+            rows = np.array([store.row_of(passage.id) for passage in passages], dtype=np.int64)
+            if (kept := self._index.require_vectors().take(rows)) is not None:
+                return kept
         made = self.encoder.encode_passages(passages)
         return check_vectors(made, len(passages), self.encoder.dimension)
 

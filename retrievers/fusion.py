@@ -102,7 +102,7 @@ class HybridRetriever(BaseRetriever):
                 "Give one positive number per retriever.",
             )
         members = [member for member in self.retrievers if isinstance(member, IndexRetriever)]
-        corpora = {member.index.manifest.corpus_sha256 for member in members}
+        corpora = {member.index.manifest.corpus_fingerprint for member in members}
         one_corpus = len(members) == len(self.retrievers) and len(corpora) == 1
         self._members = members if one_corpus else []
 

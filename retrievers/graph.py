@@ -120,15 +120,16 @@ def open_graph(index: Index) -> Graph:
 
     Raises:
         MissingPart: the index has no graph.
+        OutdatedPart: passages were added or deleted since it was made.
         CorruptIndex, UnsupportedVersion: it cannot be read.
     """
     inside = f"{index.manifest.generation}/{GRAPH_FOLDER}"
     if not any(name.startswith(f"{inside}/") for name in index.manifest.files):
         raise MissingPart(
             f"The index {index.path} has no graph.",
-            "Add it with indexes.graph_build.add_graph, or search the index another way.",
+            "Add it with indexes.add_graph, or search the index another way.",
         )
-    return Graph.open(index.path / inside, len(index))
+    return Graph.open(index.path / inside, len(index), index.manifest.corpus_fingerprint)
 
 
 class GraphRetriever(IndexRetriever):
@@ -141,6 +142,7 @@ class GraphRetriever(IndexRetriever):
 
     Raises:
         MissingPart: the index has no graph.
+        OutdatedPart: passages were added or deleted since it was made.
         CorruptIndex, UnsupportedVersion: its graph cannot be read.
     """
 
@@ -165,7 +167,7 @@ class GraphRetriever(IndexRetriever):
             {
                 "retriever": "graph",
                 "graph": GRAPH_VERSION,
-                "corpus": self.index.manifest.corpus_sha256,
+                "corpus": self.index.manifest.corpus_fingerprint,
                 "first": self.first.fingerprint,
                 "settings": asdict(self.settings),
             }
@@ -190,6 +192,8 @@ class GraphRetriever(IndexRetriever):
             walk.step, seeds, self.settings.damping, most_steps=self.settings.steps
         )
         scores = scores / scores.max() + self.settings.mix * standing
+        if self.index.deleted is not None:
+            scores[self.index.deleted] = 0.0
         rows = top_rows(scores, k)
         rows = rows[scores[rows] > 0]
         return RankedRows(rows, scores[rows])

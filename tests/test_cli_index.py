@@ -9,7 +9,9 @@ from types import ModuleType
 from typing import Any
 
 import fake_selfrag
+import numpy as np
 import pytest
+from storage_helpers import HashEncoder
 from typer.testing import CliRunner
 
 from indexes.passage import Passage
@@ -92,6 +94,37 @@ def test_verify_finds_damage(built: Path) -> None:
     assert json.loads(run("index", "verify", str(built), "--json").stdout)["ok"] is False
 
 
+def test_passages_are_added_deleted_and_compacted(built: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.jsonl"
+    more.write_text('{"id": "c", "text": "The Loire is a river in France."}\n', encoding="utf-8")
+    added = run("index", "add", str(built), str(more), "--json")
+    assert json.loads(added.stdout)["corpus"]["passages"] == 3
+    ids = tmp_path / "ids.txt"
+    ids.write_text("b\n", encoding="utf-8")
+    deleted = run("index", "delete", str(built), "a", "--ids-file", str(ids), "--json")
+    assert json.loads(deleted.stdout)["deleted"] == 2
+    found = run("search", "river", "--index", str(built), "--kind", "bm25", "--json")
+    assert [hit["passage"]["id"] for hit in json.loads(found.stdout)["hits"]] == ["c"]
+    compact = json.loads(run("index", "compact", str(built), "--json").stdout)
+    assert (compact["corpus"]["passages"], compact["deleted"]) == (1, 0)
+    assert run("index", "delete", str(built)).exit_code == 2
+    unknown = run("index", "delete", str(built), "nobody")
+    assert unknown.exit_code == 3 and unknown.stderr.startswith("UnknownIds: ")
+
+
+def test_vectors_are_imported(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrievers.encoders.Encoder", lambda name: HashEncoder(dimension=2))
+    file = tmp_path / "vectors.npz"
+    np.savez(file, ids=np.array(["b", "a"]), vectors=np.eye(2, dtype=np.float32))
+    out = tmp_path / "imported"
+    done = run("index", "import", str(corpus), str(file), "--out", str(out), "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["encoder"]["dimension"] == 2
+    assert run("index", "verify", str(out)).exit_code == 0
+
+
 @pytest.mark.parametrize("command", [["index", "info"], ["index", "verify"]])
 def test_a_folder_that_is_no_index(command: list[str], tmp_path: Path) -> None:
     result = run(*command, str(tmp_path))
@@ -120,12 +153,19 @@ def test_options_of_a_build_reach_the_library(
     monkeypatch.setattr("retrievers.encoders.Encoder", lambda name: f"encoder {name}")
     name = str(corpus)
     run("index", "build", name, "o", "--encoder", "e", "--factory", "IVF4,Flat", "--overwrite")
-    run("index", "build", name, "o")
-    common = {"source": corpus, "out": Path("o")}
-    embedded = f"encoder {loading.encoder_folder(None)}"
+    run("index", "build", name, "o", "--memory", "1.5GB", "--restart", "--on-error", "skip")
+    reading = {"format": "auto", "chunk_words": None, "chunk_overlap": None, "on_error": "stop"}
+    common = {"source": corpus, "out": Path("o"), "corpus_path": corpus, "reading": reading}
+    embedded = {
+        **common,
+        "encoder": f"encoder {loading.encoder_folder(None)}",
+        "factory": "auto",
+        "reading": {**reading, "on_error": "skip"},
+    }
+    chosen = {**common, "encoder": "encoder e", "factory": "IVF4,Flat"}
     assert calls == [
-        {**common, "encoder": "encoder e", "factory": "IVF4,Flat", "overwrite": True},
-        {**common, "encoder": embedded, "factory": "auto", "overwrite": False},
+        {**chosen, "memory": None, "overwrite": True, "restart": False},
+        {**embedded, "memory": 1_500_000_000, "overwrite": False, "restart": True},
     ]
 
 

@@ -116,24 +116,24 @@ def test_every_damaged_graph_file_is_noticed_by_verify(index_folder: Path, tmp_p
 
 
 def test_numbers_out_of_range_never_reach_scipy(tmp_path: Path) -> None:
-    build_graph(PASSAGES).save(tmp_path / "graph")
+    build_graph(PASSAGES).save(tmp_path / "graph", "c")
     file = tmp_path / "graph" / "mention_names.npy"
     names = np.load(file)
     names[0] = 1_000
     np.save(file, names)
     with pytest.raises(CorruptIndex, match="does not fit"):
-        Graph.open(tmp_path / "graph", len(PASSAGES))
+        Graph.open(tmp_path / "graph", len(PASSAGES), "c")
 
 
 def test_another_version_or_another_corpus_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "graph"
-    build_graph(PASSAGES).save(folder)
+    build_graph(PASSAGES).save(folder, "c")
     with pytest.raises(CorruptIndex):
-        Graph.open(folder, len(PASSAGES) + 1)
+        Graph.open(folder, len(PASSAGES) + 1, "c")
     counts = folder / "graph.json"
     counts.write_text(counts.read_text().replace('"schema_version": 1', '"schema_version": 2'))
     with pytest.raises(UnsupportedVersion):
-        Graph.open(folder, len(PASSAGES))
+        Graph.open(folder, len(PASSAGES), "c")
 
 
 def test_adding_a_graph_again_changes_nothing(index_folder: Path) -> None:

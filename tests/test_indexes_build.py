@@ -124,7 +124,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     passages = many(40)
     build_index(passages, tmp_path / "i", encoder=HashEncoder(), progress=told.append, batch_size=8)
     stages = list(dict.fromkeys(step.stage for step in told))
-    assert stages == ["reading", "encoding", "counting words"]
+    assert stages == ["reading", "encoding", "adding", "counting words"]
     for stage in stages:
         steps = [step for step in told if step.stage == stage]
         assert (steps[0].done, steps[-1].done) == (0, 40)

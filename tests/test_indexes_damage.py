@@ -16,6 +16,7 @@ from indexes.checksums import sha256_of_json
 from indexes.errors import CorruptIndex, NotAnIndex, StorageError, UnsupportedVersion
 from indexes.index import Index
 from indexes.lexical import BM25Settings, LexicalIndex
+from indexes.manifest import Manifest
 from indexes.store import PassageStore
 from indexes.verify import verify_index
 from indexes.words import WordSettings
@@ -129,7 +130,7 @@ def test_manifests_that_do_not_fit(index: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"schema_version": 2}, UnsupportedVersion),
+        ({"schema_version": 3}, UnsupportedVersion),
         ({"generation": "../elsewhere"}, CorruptIndex),
         ({"generation": "/elsewhere"}, CorruptIndex),
         ({"files": {"../secret": {"size": 1, "sha256": "", "ends_sha256": ""}}}, CorruptIndex),
@@ -145,6 +146,24 @@ def test_manifests_with_wrong_values(
     rewrite(index, **changes)
     with pytest.raises(error):
         Index.open(index)
+
+
+def test_indexes_of_format_version_1_are_read_as_they_are() -> None:
+    """The embedded index is one; its fingerprint is that of the program that wrote it."""
+    folder = Path(__file__).resolve().parents[1] / "selfrag" / "assets" / "index"
+    manifest = Manifest.read(folder)
+    assert manifest.version in (1, 2)
+    assert manifest.render() == (folder / "manifest.json").read_text(encoding="utf-8")
+    values = {
+        "schema_version": 1,
+        "corpus": {"sha256": manifest.corpus_sha256, "passages": manifest.passages},
+        "encoder": manifest.encoder.fingerprint if manifest.encoder else None,
+        "factory": manifest.factory,
+        "search_parameters": manifest.search_parameters,
+        "bm25": manifest.bm25.to_dict() if manifest.bm25 else None,
+    }
+    assert manifest.fingerprint == sha256_of_json(values)
+    assert len(Index.open(folder)) == manifest.passages
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"schema_version": 1}', "\xff"])

@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from storage_helpers import CORPUS, steady
 
 from indexes.errors import CorruptIndex, DuplicateId, InvalidPassage, NotAnIndex, UnsupportedVersion
+from indexes.lookup import merge_lookups
 from indexes.passage import Passage
-from indexes.store import COUNTS_FILE, HASHES_FILE, PassageStore
+from indexes.shards import ShardWriter, shard_passages
+from indexes.store import COUNTS_FILE, HASHES_FILE, ROWS_FILE, PassageStore, hash_of_id
 from indexes.writer import PassageStoreWriter
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -29,17 +32,25 @@ PASSAGES = st.lists(
 )
 
 
-def write(folder: Path, passages: list[Passage], rows_per_batch: int = 3) -> PassageStore:
-    with PassageStoreWriter(folder, rows_per_batch) as writer:
+def write(
+    folder: Path, passages: list[Passage], rows_per_batch: int = 3, rows_per_file: int = 100
+) -> PassageStore:
+    with PassageStoreWriter(folder, rows_per_batch, rows_per_file) as writer:
         writer.add_all(passages)
     return PassageStore.open(folder)
 
 
 @steady
-@given(PASSAGES, st.integers(1, 5))
-def test_what_is_written_comes_back(passages: list[Passage], rows_per_batch: int) -> None:
+@given(PASSAGES, st.integers(1, 5), st.integers(1, 9))
+def test_what_is_written_comes_back(
+    passages: list[Passage], rows_per_batch: int, rows_per_file: int
+) -> None:
     with TemporaryDirectory() as folder:
-        store = write(Path(folder), passages, rows_per_batch)
+        store = write(Path(folder), passages, rows_per_batch, rows_per_file)
+        shards = sorted(Path(folder).glob("passages-*.arrow"))
+        assert len(shards) == -(-len(passages) // rows_per_file)
+        assert [p for shard in shards for p in shard_passages(shard)] == passages
+        assert not list(Path(folder).glob("lookup-*"))
         assert len(store) == len(passages)
         assert list(store) == passages
         assert [store[row] for row in range(len(store))] == passages
@@ -67,9 +78,41 @@ def test_duplicate_ids_leave_no_store(tmp_path: Path) -> None:
         PassageStore.open(tmp_path)
 
 
+@steady
+@given(st.integers(1, 7), st.integers(1, 30), st.integers(1, 9))
+def test_lookups_are_merged_in_ranges(rows_per_file: int, rows: int, per_range: int) -> None:
+    """Whatever the sizes of shards and ranges, the lookup is that of one sort over everything."""
+    passages = [Passage(f"id {number}", "", "x") for number in range(rows)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        shards = [
+            passages[first : first + rows_per_file] for first in range(0, rows, rows_per_file)
+        ]
+        for number, shard in enumerate(shards):
+            writer = ShardWriter(path, number, 3)
+            for passage in shard:
+                writer.add(passage)
+            writer.finish()
+        merge_lookups(path, [len(shard) for shard in shards], 3, per_range)
+        pairs = sorted((hash_of_id(passage.id), row) for row, passage in enumerate(passages))
+        assert np.load(path / HASHES_FILE).tolist() == [pair[0] for pair in pairs]
+        assert np.load(path / ROWS_FILE).tolist() == [pair[1] for pair in pairs]
+
+
+def test_duplicates_in_different_shards_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passages = [Passage(str(number), "", "x") for number in range(20)]
+    with pytest.raises(DuplicateId, match="Passages 4 and 21 both have the id '3'"):
+        write(tmp_path / "plain", [*passages, passages[3]], rows_per_file=4)
+    monkeypatch.setattr("indexes.shards.hash_of_id", lambda passage_id: 7)
+    with pytest.raises(DuplicateId, match="Passages 4 and 21 both have the id '3'"):
+        write(tmp_path / "colliding", [*passages, passages[3]], rows_per_file=4)
+
+
 def test_colliding_hashes_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexes.store.hash_of_id", lambda passage_id: 7)
-    monkeypatch.setattr("indexes.writer.hash_of_id", lambda passage_id: 7)
+    monkeypatch.setattr("indexes.shards.hash_of_id", lambda passage_id: 7)
     store = write(tmp_path, list(CORPUS))
     assert [store.row_of(passage.id) for passage in CORPUS] == list(range(len(CORPUS)))
     with pytest.raises(KeyError):
@@ -130,8 +173,6 @@ def test_damaged_stores_are_named(tmp_path: Path) -> None:
 
 
 def test_no_pickle_is_read(tmp_path: Path) -> None:
-    import numpy as np
-
     write(tmp_path, list(CORPUS))
     np.save(tmp_path / HASHES_FILE, np.array([object()] * 6), allow_pickle=True)
     with pytest.raises(CorruptIndex):

@@ -43,6 +43,10 @@ def build(
     factory: Annotated[
         str, typer.Option("--factory", help='FAISS index_factory string; "auto" chooses.')
     ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help='Budget for searching, as 4GB; the factory "auto" fits it.'),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an index that is in OUT.")
     ] = False,
@@ -77,35 +81,49 @@ def build(
             help='At a bad row or a duplicate id: "stop", or "skip" it and list what was skipped.',
         ),
     ] = "stop",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard an interrupted build instead of resuming.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build an index from a corpus; a build that is interrupted leaves OUT as it was."""
+    """Build an index from a corpus; the same command goes on with a build that was interrupted."""
     output = Output(as_json=as_json)
     with output.guarded():
         quiet_libraries()
         from indexes.build import build_index
+        from indexes.choice import parse_memory
         from indexes.errors import SkippedPassages
         from indexes.index import Index
         from indexes.readers import read_passages
         from retrievers.encoders import Encoder
 
-        passages = read_passages(
-            source,
-            format,
-            chunk_words=chunk_words,
-            chunk_overlap=chunk_overlap,
-            on_error=on_error,
-        )
+        reading: dict[str, Any] = {
+            "format": format,
+            "chunk_words": chunk_words,
+            "chunk_overlap": chunk_overlap,
+            "on_error": on_error,
+        }
+        passages = read_passages(source, **reading)
         model = None if encoder == "none" else Encoder(encoder_folder(encoder))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SkippedPassages)  # noted below, also on failure
-                build_index(passages, out, encoder=model, factory=factory, overwrite=overwrite)
+                build_index(
+                    passages,
+                    out,
+                    encoder=model,
+                    factory=factory,
+                    memory=None if memory is None else parse_memory(memory),
+                    overwrite=overwrite,
+                    restart=restart,
+                    reading=reading,
+                    corpus_path=source,
+                )
         finally:
             if passages.skipped:
                 note(f"{source}: {passages.skipped.describe()}")
         skipped = passages.skipped.to_dict()
-        _show(output, {"path": str(out), **Index.open(out).info(), "skipped": skipped})
+        show(output, {"path": str(out), **Index.open(out).info(), "skipped": skipped})
 
 
 @application.command("info")
@@ -116,7 +134,7 @@ def info(folder: Folder = None, as_json: Json = False) -> None:
         from indexes.index import Index
 
         path = index_folder(folder)
-        _show(output, {"path": str(path), **Index.open(path).info()})
+        show(output, {"path": str(path), **Index.open(path).info()})
 
 
 @application.command("verify")
@@ -138,7 +156,8 @@ def verify(folder: Folder = None, as_json: Json = False) -> None:
             raise typer.Exit(3)
 
 
-def _show(output: Output, values: dict[str, Any]) -> None:
+def show(output: Output, values: dict[str, Any]) -> None:
+    """Print values, as one JSON object or a line each."""
     if output.as_json:
         output.line(values)
         return

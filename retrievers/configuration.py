@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from retrievers.diversity import LAMBDA
 from retrievers.diversity import TOP as MMR_TOP
 from retrievers.errors import InvalidRetriever
 from retrievers.fusion import DEPTH, METHODS
+from retrievers.graph import GraphSettings
 from retrievers.rerank import TOP as RERANK_TOP
 
 
@@ -79,6 +80,29 @@ class HybridConfig:
                 f"The weights are {list(weights)} for {len(self.members)} members.",
                 "Give one positive number per member, in their order.",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphConfig:
+    """`graph`: a walk from another retriever's first passages; see `retrievers.graph`.
+
+    Attributes:
+        of: the retriever below: `dense`, `bm25`, `graph`, or a `hybrid` of these.
+        settings: of the walk; in a mapping each stands beside `of` under its own name.
+    """
+
+    kind: ClassVar[str] = "graph"
+    of: Node = field(default_factory=HybridConfig)
+    settings: GraphSettings = field(default_factory=GraphSettings)
+
+    def __post_init__(self) -> None:
+        ranking = self.of.members if isinstance(self.of, HybridConfig) else (self.of,)
+        for node in ranking:
+            if not isinstance(node, DenseConfig | BM25Config | GraphConfig):
+                raise InvalidRetriever(
+                    f"A graph cannot walk from what {node.kind} finds there.",
+                    "Let it be of dense, bm25, graph, or a hybrid of these.",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +169,15 @@ class CacheConfig:
         _at_least_one(self.kind, "max_entries", self.max_entries)
 
 
-Node = DenseConfig | BM25Config | HybridConfig | RerankConfig | MMRConfig | CacheConfig
+Node = (
+    DenseConfig | BM25Config | HybridConfig | GraphConfig | RerankConfig | MMRConfig | CacheConfig
+)
 NODES: Mapping[str, type[Node]] = {
     node.kind: node
-    for node in (HybridConfig, DenseConfig, BM25Config, RerankConfig, MMRConfig, CacheConfig)
+    for node in (
+        *(HybridConfig, DenseConfig, BM25Config, GraphConfig),
+        *(RerankConfig, MMRConfig, CacheConfig),
+    )
 }
 
 
@@ -192,6 +221,8 @@ def node_to_dict(node: Node) -> dict[str, Any]:
                 settings.update(node_to_dict(member))
         elif entry.name == "of":
             settings["of"] = node_to_dict(value)
+        elif isinstance(value, GraphSettings):
+            settings.update(asdict(value))
         elif value is not None:
             settings[entry.name.rstrip("_")] = list(value) if isinstance(value, tuple) else value
     return {node.kind: settings}
@@ -242,18 +273,27 @@ def kinds_in(node: Node) -> Iterator[str]:
 
 
 def _node_of(node: type[Node], settings: dict[str, Any]) -> Node:
-    known = {entry.name.rstrip("_"): entry for entry in fields(node) if entry.name != "members"}
+    nested = ("members", "settings")
+    known = {entry.name.rstrip("_"): entry for entry in fields(node) if entry.name not in nested}
     arguments: dict[str, Any] = {}
     if node is HybridConfig:
         members = [node_from({key: settings.pop(key)}) for key in list(settings) if key in NODES]
         if members:
             arguments["members"] = tuple(members)
+    walk = [entry.name for entry in fields(GraphSettings)] if node is GraphConfig else []
+    if walk:
+        given = {name: settings.pop(name) for name in walk if name in settings}
+        arguments["settings"] = _graph_settings(given)
     if unknown := sorted(map(str, set(settings) - set(known))):
-        allowed = [*known, *(NODES if node is HybridConfig else ())]
+        allowed = [*known, *walk, *(NODES if node is HybridConfig else ())]
         raise InvalidRetriever(
             f"The retriever {node.kind} has unknown keys {unknown}.", f"Allowed are {allowed}."
         )
-    needed = [name for name, entry in known.items() if entry.default is MISSING]
+    needed = [
+        name
+        for name, entry in known.items()
+        if entry.default is MISSING and entry.default_factory is MISSING
+    ]
     if missing := [name for name in needed if name not in settings]:
         raise InvalidRetriever(f"The retriever {node.kind} lacks {missing}.", "Give them.")
     for name, value in settings.items():
@@ -267,6 +307,17 @@ def _node_of(node: type[Node], settings: dict[str, Any]) -> Node:
             value = tuple(value)
         arguments[known[name].name] = value
     return node(**arguments)
+
+
+def _graph_settings(values: dict[str, Any]) -> GraphSettings:
+    for name, value in values.items():
+        whole = isinstance(getattr(GraphSettings(), name), int)
+        if not _is_number(value) or (whole and not isinstance(value, int)):
+            raise InvalidRetriever(
+                f"The {name} of graph is {value!r}.",
+                f"It must be a {'whole ' if whole else ''}number.",
+            )
+    return GraphSettings(**values)
 
 
 def _is_number(value: Any) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 
 from indexes.errors import MissingPart
 from indexes.index import Index
-from retrievers.base import BaseRetriever
+from retrievers.base import BaseRetriever, IndexRetriever
 from retrievers.bm25 import BM25Retriever
 from retrievers.cache import CachedRetriever, ResultCache
 from retrievers.configuration import (
     BM25Config,
     CacheConfig,
     DenseConfig,
+    GraphConfig,
     HybridConfig,
     MMRConfig,
     Node,
@@ -30,9 +31,10 @@ from retrievers.diversity import DiverseRetriever
 from retrievers.encoders import Encoder
 from retrievers.errors import InvalidRetriever
 from retrievers.fusion import HybridRetriever
+from retrievers.graph import GraphRetriever
 from retrievers.rerank import RerankRetriever
 
-KINDS = ("hybrid", "dense", "bm25")
+KINDS = ("hybrid", "dense", "bm25", "graph")
 
 
 def open_retriever(
@@ -50,8 +52,8 @@ def open_retriever(
             the kinds that need no settings; by default "hybrid".
         encoder: an encoder, or the folder or name of one; by default the one that the index
             records, looked for inside the index folder (or relative to it) first.
-        kind: "hybrid" (reciprocal rank fusion of the other two), "dense" or "bm25"; the short
-            form of `config`.
+        kind: "dense", "bm25", "hybrid" (reciprocal rank fusion of these two) or "graph" (a walk
+            from the hybrid's passages); the short form of `config`.
 
     Raises:
         InvalidRetriever: the description is not valid, or `config` and `kind` are both given.
@@ -120,6 +122,11 @@ class _Opening:
             case HybridConfig():
                 members = [self.open(member) for member in node.members]
                 return HybridRetriever(members, node.method, node.depth, node.weights)
+            case GraphConfig():
+                below = self.open(node.of)
+                # GraphConfig admits nothing else.
+                assert isinstance(below, IndexRetriever | HybridRetriever)
+                return GraphRetriever(self._index, below, node.settings)
             case RerankConfig():
                 from retrievers.crossencoders import CrossEncoderScorer
 

@@ -112,6 +112,14 @@ def test_passages_are_added_deleted_and_compacted(built: Path, tmp_path: Path) -
     assert unknown.exit_code == 3 and unknown.stderr.startswith("UnknownIds: ")
 
 
+def test_a_graph_is_added(built: Path) -> None:
+    assert run("search", "Volga", "--index", str(built), "--kind", "graph").exit_code == 3
+    added = run("index", "graph", str(built), "--json")
+    assert added.exit_code == 0, added.stderr
+    assert len(list(built.glob("*/graph/*.npy"))) == 10
+    assert run("index", "verify", str(built)).exit_code == 0
+
+
 def test_vectors_are_imported(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from indexes.build import build_index
-from indexes.errors import CorruptIndex, MissingPart, UnsupportedVersion
+from indexes.changes import add_passages, delete_passages
+from indexes.errors import CorruptIndex, MissingPart, OutdatedPart, UnsupportedVersion
 from indexes.graph import ALIAS, ENTITY, LOWER_CASE, TITLE, Graph
 from indexes.graph_build import add_graph, build_graph
 from indexes.graph_views import to_networkx, write_graphml
@@ -146,6 +147,27 @@ def test_an_index_without_a_graph_says_how_to_add_one(tmp_path: Path) -> None:
     build_index(PASSAGES, tmp_path / "index", encoder=None)
     with pytest.raises(MissingPart, match="add_graph"):
         open_graph(Index.open(tmp_path / "index"))
+
+
+def test_a_graph_is_refused_after_passages_changed_until_it_is_added_again(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build_index(PASSAGES, folder, encoder=None)
+    add_graph(folder)
+    delete_passages(folder, ["b"])
+    with pytest.raises(OutdatedPart, match="before passages were added or deleted"):
+        open_graph(Index.open(folder))
+    add_graph(folder)
+    graph = open_graph(Index.open(folder))
+    assert graph.passages == len(PASSAGES)
+    assert titled(graph, 1) == mentioned(graph, 1) == []
+    assert graph.name_of("jean de limur") is None
+    assert mentioned(graph, 4) == ["paris"]
+    add_passages(folder, [Passage("f", "Rome", "Rome is not Paris.")])
+    with pytest.raises(OutdatedPart):
+        open_graph(Index.open(folder))
+    add_graph(folder)
+    assert mentioned(open_graph(Index.open(folder)), 5) == ["paris"]
+    assert verify_index(folder).ok
 
 
 def test_views_show_what_the_matrices_hold(index_folder: Path, tmp_path: Path) -> None:

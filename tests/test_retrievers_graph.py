@@ -13,10 +13,12 @@ from indexes.graph_build import add_graph
 from indexes.index import Index
 from indexes.passage import Passage
 from retrievers.bm25 import BM25Retriever
+from retrievers.configuration import node_from, node_to_dict
 from retrievers.dense import DenseRetriever
 from retrievers.errors import InvalidRetriever
 from retrievers.fusion import HybridRetriever
 from retrievers.graph import GraphRetriever, GraphSettings
+from retrievers.opening import open_retriever
 
 FILM = "Silent Harbour was directed by Ada Brook and stars Tom Reed."
 PASSAGES = [
@@ -107,3 +109,24 @@ def test_a_hybrid_of_two_corpora_has_no_rows(index: Index, tmp_path: Path) -> No
     other = BM25Retriever(Index.open(tmp_path / "other"))
     with pytest.raises(InvalidRetriever, match="one corpus"):
         HybridRetriever([BM25Retriever(index), other]).rank_rows(["a"], 1)
+
+
+def test_a_description_gives_the_retriever_with_its_settings(index: Index) -> None:
+    described = open_retriever(index.path, {"graph": {"of": "bm25", "mix": 0.2, "depth": 7}})
+    settings = GraphSettings(mix=0.2, depth=7)
+    made = GraphRetriever(index, BM25Retriever(index), settings)
+    assert described.fingerprint == made.fingerprint
+    short = open_retriever(index.path, kind="graph", encoder=HashEncoder())
+    hybrid = HybridRetriever([DenseRetriever(index, HashEncoder()), BM25Retriever(index)])
+    assert short.fingerprint == GraphRetriever(index, hybrid).fingerprint
+    node = node_from({"graph": {"of": "bm25", "mix": 0.2}})
+    assert node_from(node_to_dict(node)) == node
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{"mixed": 1}, {"mix": "much"}, {"depth": 1.5}, {"of": {"mmr": {"of": "bm25"}}}],
+)
+def test_descriptions_of_no_graph_are_refused(description: dict[str, object]) -> None:
+    with pytest.raises(InvalidRetriever):
+        node_from({"graph": description})

@@ -44,6 +44,7 @@ class CorpusReader(Iterator[Passage]):
         path: the corpus file or folder.
         format: "jsonl", "tsv", "kilt" or "text".
         skipped: what was left out so far; complete when the reading is over.
+        finished: whether it is over.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CorpusReader(Iterator[Passage]):
         self.path = path
         self.format = format
         self.skipped = SkippedRows()
+        self.finished = False
         self._on_error = on_error
         self._passages = self._read(words, overlap)
 
@@ -84,6 +86,7 @@ class CorpusReader(Iterator[Passage]):
                 else:
                     where = passage.id if line is None else f"line {line}"
                     self.skipped.add_empty(where)
+        self.finished = True
         if self.skipped:
             message = f"{self.path}: {self.skipped.describe()}"
             warnings.warn(SkippedPassages(message), stacklevel=3)

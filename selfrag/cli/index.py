@@ -122,7 +122,8 @@ def build(
         finally:
             if passages.skipped:
                 note(f"{source}: {passages.skipped.describe()}")
-        skipped = passages.skipped.to_dict()
+        # A resumed build does not read a corpus again that was read to its end.
+        skipped = passages.skipped.to_dict() if passages.finished else None
         show(output, {"path": str(out), **Index.open(out).info(), "skipped": skipped})
 
 

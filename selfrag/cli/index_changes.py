@@ -1,4 +1,4 @@
-"""`selfrag index import | add | delete | compact`."""
+"""`selfrag index import | add | delete | compact | graph`."""
 
 from __future__ import annotations
 
@@ -126,6 +126,17 @@ def compact(index: Index, as_json: Json = False) -> None:
         from indexes.changes import compact_index
 
         compact_index(index)
+        _show_index(output, index)
+
+
+@application.command("graph")
+def graph(index: Index, as_json: Json = False) -> None:
+    """Add the graph of names to an index, or make it again after passages have changed."""
+    output = Output(as_json=as_json)
+    with output.guarded():
+        from indexes.graph_build import add_graph
+
+        add_graph(index)
         _show_index(output, index)
 
 

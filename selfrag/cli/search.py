@@ -15,7 +15,8 @@ def search(
     index: IndexPath = None,
     count: Annotated[int, typer.Option("-k", "--passages", min=1, help="How many.")] = 5,
     kind: Annotated[
-        Literal["hybrid", "dense", "bm25"], typer.Option("--kind", help="How to search.")
+        Literal["hybrid", "dense", "bm25", "graph"],
+        typer.Option("--kind", help='How to search; "graph" after `selfrag index graph`.'),
     ] = "hybrid",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with all hits.")

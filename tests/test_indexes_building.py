@@ -18,7 +18,14 @@ from indexes.building.codes import fill
 from indexes.building.journal import Journal
 from indexes.building.reading import StoredCorpus, read_corpus
 from indexes.building.words import build_words
-from indexes.errors import DiskFull, InterruptedBuild, InvalidSetting, InvalidVectors, ResumedBuild
+from indexes.errors import (
+    CorpusFormatError,
+    DiskFull,
+    InterruptedBuild,
+    InvalidSetting,
+    InvalidVectors,
+    ResumedBuild,
+)
 from indexes.index import Index
 from indexes.lexical import BM25Settings, LexicalIndex
 from indexes.matrix import MatrixFiles, write_matrix
@@ -287,6 +294,17 @@ def test_errors_that_repeat_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="fewer than its 50 lists"):
         build_index(corpus, tmp_path / "out", encoder=HashEncoder(), factory="IVF50,Flat")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bad_row_after_a_finished_shard_leaves_nothing_behind(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.jsonl", 40)
+    good = corpus.read_text(encoding="utf-8")
+    corpus.write_text(f'{good}{{"id": "7", "text": "a second seven"}}\n', encoding="utf-8")
+    with pytest.raises(CorpusFormatError, match="line 41"):
+        build_index(corpus, tmp_path / "out", encoder=HashEncoder(), rows_per_file=20)
+    corpus.write_text(good, encoding="utf-8")
+    build_index(corpus, tmp_path / "out", encoder=HashEncoder(), rows_per_file=20)
+    assert len(Index.open(tmp_path / "out")) == 40
 
 
 def test_journals_forget_what_was_not_written_whole(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from indexes import publish
 from indexes.building.journal import Journal
 from indexes.errors import (
+    CorpusFormatError,
     DuplicateId,
     EmptyCorpus,
     InterruptedBuild,
@@ -67,8 +68,12 @@ def begin(
 
 
 def keeps(journal: Journal, working: Path, error: BaseException) -> bool:
-    """Whether a build that failed is worth keeping, so that it can be resumed."""
+    """Whether a build that failed is worth keeping, so that it can be resumed.
+
+    After a bad row it is not: the corpus that has it corrected is another one.
+    """
     hopeless = isinstance(error, DuplicateId | EmptyCorpus | InvalidSetting | VectorsDoNotMatch)
+    hopeless |= isinstance(error, CorpusFormatError) and error.line is not None
     return is_resumable(journal) and working.is_dir() and not hopeless
 
 

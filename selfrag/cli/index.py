@@ -21,6 +21,18 @@ Folder = Annotated[
     Path | None, typer.Argument(help="Folder of an index; the embedded one if left out.")
 ]
 
+Factory = Annotated[
+    str, typer.Option("--factory", help='FAISS index_factory string; "auto" chooses.')
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help='Budget for searching, as 4GB; the factory "auto" fits it.'),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an index that is in OUT.")]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Discard an interrupted build instead of resuming.")
+]
+
 
 @application.command("build")
 def build(
@@ -40,16 +52,9 @@ def build(
             '"none" builds BM25 only.',
         ),
     ] = None,
-    factory: Annotated[
-        str, typer.Option("--factory", help='FAISS index_factory string; "auto" chooses.')
-    ] = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option("--memory", help='Budget for searching, as 4GB; the factory "auto" fits it.'),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an index that is in OUT.")
-    ] = False,
+    factory: Factory = "auto",
+    memory: Memory = None,
+    overwrite: Overwrite = False,
     format: Annotated[
         str,
         typer.Option(
@@ -81,9 +86,7 @@ def build(
             help='At a bad row or a duplicate id: "stop", or "skip" it and list what was skipped.',
         ),
     ] = "stop",
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Discard an interrupted build instead of resuming.")
-    ] = False,
+    restart: Restart = False,
     as_json: Json = False,
 ) -> None:
     """Build an index from a corpus; the same command goes on with a build that was interrupted."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from selfrag.cli.failures import InputError
-from selfrag.cli.index import Json, application, show
+from selfrag.cli.index import Factory, Json, Memory, Overwrite, Restart, application, show
 from selfrag.cli.loading import encoder_folder, quiet_libraries
 from selfrag.cli.output import Output
 
@@ -36,19 +36,10 @@ def import_(
     vector_column: Annotated[
         str, typer.Option("--vector-column", help="In parquet files.")
     ] = "embedding",
-    factory: Annotated[
-        str, typer.Option("--factory", help='FAISS index_factory string; "auto" chooses.')
-    ] = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option("--memory", help='Budget for searching, as 4GB; the factory "auto" fits it.'),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an index that is in OUT.")
-    ] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Discard an interrupted build instead of resuming.")
-    ] = False,
+    factory: Factory = "auto",
+    memory: Memory = None,
+    overwrite: Overwrite = False,
+    restart: Restart = False,
     as_json: Json = False,
 ) -> None:
     """Build an index from vectors that others have computed, matched to the corpus by ids."""

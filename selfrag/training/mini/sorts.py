@@ -2,6 +2,7 @@
 
 from random import Random
 
+from selfrag.training.mini.asides.arithmetic import NUMBER_WORDS
 from selfrag.training.mini.lexicon import Lexicon
 from selfrag.training.mini.naming import Names
 from selfrag.training.mini.schemas.relation import capitalised, joined
@@ -88,7 +89,6 @@ ORGANISATIONS = (
     "{} Works", "the {} League", "{} and Sons", "the {} Academy", "{} Bank", "{} Group",
     "the Order of {}", "{} Motors", "the {} Council", "{} University",
 )  # fmt: skip
-NUMBERS = "two three four five six seven eight nine ten eleven twelve"
 CENTURY_ENDS = {1: "st", 2: "nd", 3: "rd", 21: "st"}
 
 
@@ -172,21 +172,7 @@ class Sorts:
             unit = rng.choice(("minutes", "hours", "days", "weeks", "months", "years"))
             return f"{rng.randint(2, 120)} {unit}"
         if sort == "number" and rng.random() < 0.15:
-            return rng.choice(
-                [
-                    "two",
-                    "three",
-                    "four",
-                    "five",
-                    "six",
-                    "seven",
-                    "eight",
-                    "nine",
-                    "ten",
-                    "eleven",
-                    "twelve",
-                ]
-            )
+            return rng.choice(NUMBER_WORDS[2:13])
         plain = {
             "number": f"{rng.randint(2, 150)}",
             "count": f"{rng.randint(1000, 9_999_999 if rng.random() < 0.3 else 99_999):,}",

@@ -5,6 +5,18 @@ from random import Random
 from selfrag.training.mini.asides.rewriting_shapes import SHAPES
 from selfrag.training.mini.asides.talk import Words
 
+QUESTION_LEADS = (
+    "Can you ",
+    "Could you ",
+    "Would you ",
+    "Will you ",
+    "Could you please ",
+    "Can you please ",
+    "Would you please ",
+    "Would you kindly ",
+    "Can you quickly ",
+    "Could you just ",
+)
 LEADS = (
     "",
     "",
@@ -16,16 +28,7 @@ LEADS = (
     "",
     "Please ",
     "Please ",
-    "Can you ",
-    "Could you ",
-    "Would you ",
-    "Will you ",
-    "Could you please ",
-    "Can you please ",
-    "Would you please ",
-    "Would you kindly ",
-    "Can you quickly ",
-    "Could you just ",
+    *QUESTION_LEADS,
     "I want you to ",
     "I would like you to ",
     "I'd like you to ",
@@ -76,18 +79,6 @@ LAST_THINGS = (
     "this one: ",
 )
 """What may stand before it at the end of a sentence."""
-QUESTION_LEADS = (
-    "Can you ",
-    "Could you ",
-    "Would you ",
-    "Will you ",
-    "Could you please ",
-    "Can you please ",
-    "Would you please ",
-    "Would you kindly ",
-    "Can you quickly ",
-    "Could you just ",
-)
 PARTED = ("first", "last", "comma", "hyphens")
 """Tasks that need a phrase of several words."""
 SORTS = (

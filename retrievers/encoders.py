@@ -21,6 +21,7 @@ from indexes.vectors import SIMILARITIES
 from retrievers.errors import EncoderNotFound, EncoderUnclear, EncoderUnreadable
 from retrievers.families import Family, family_of, organisation_of, resembles_family
 from retrievers.modelfiles import checksums_of_model, locate_model
+from retrievers.static import StaticModel, is_static
 
 _MODULES_FILE = "modules.json"
 _CONFIG_FILE = "config.json"
@@ -80,7 +81,8 @@ class Encoder:
             )
         if bare:
             pooling = _pooling_of(self._name, family, pooling)
-        import_module("sentence_transformers")  # a missing library is no damaged model
+        if not is_static(self.folder):
+            import_module("sentence_transformers")  # a missing library is no damaged model
         try:
             self._model: Any = _load(self.folder, pooling if bare else None, device)
             self._dimension = int(self._model.get_embedding_dimension() or 0)
@@ -240,6 +242,8 @@ def _pooling_of(name: str, family: Family | None, pooling: str | None) -> str:
 
 def _load(folder: Path, pooling: str | None, device: str | None) -> Any:
     """A complete model, or with `pooling` a bare transformer with that pooling put on it."""
+    if pooling is None and is_static(folder):
+        return StaticModel(folder)
     from sentence_transformers import SentenceTransformer
 
     if pooling is None:

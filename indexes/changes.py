@@ -38,6 +38,8 @@ from indexes.errors import (
     MissingPart,
     UnknownIds,
 )
+from indexes.graph import has_graph
+from indexes.graph_build import add_graph
 from indexes.index import Index
 from indexes.lookup import LookupPart, merge_parts
 from indexes.manifest import (
@@ -148,6 +150,8 @@ def compact_index(
 ) -> Manifest:
     """Build the index in the folder `path` again from what is left in it, without encoding.
 
+    A graph that it had, up to date or not, is made again as well.
+
     Returns:
         The new manifest; apart from date and generation that of a build of the passages left.
 
@@ -179,7 +183,8 @@ def compact_index(
         bm25=manifest.bm25,
         rows_per_file=rows_per_file,
     )
-    return carry_out(plan, progress=progress, overwrite=True)
+    compacted = carry_out(plan, progress=progress, overwrite=True)
+    return add_graph(folder, progress=progress) if has_graph(manifest) else compacted
 
 
 class _StoredVectors:

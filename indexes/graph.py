@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from indexes.errors import CorruptIndex, OutdatedPart, UnsupportedVersion
 from indexes.graph_names import LONGEST_NAME, hash_of_key, words_of
+from indexes.manifest import Manifest
 from indexes.words import ENGLISH_STOPWORDS
 
 GRAPH_VERSION = 1
@@ -41,6 +42,12 @@ _ARRAYS: dict[str, type[np.generic]] = {
     "name_bytes": np.uint8,
     "name_byte_starts": np.int64,
 }
+
+
+def has_graph(manifest: Manifest) -> bool:
+    """Whether an index records files of a graph, up to date or not."""
+    inside = f"{manifest.generation}/{GRAPH_FOLDER}/"
+    return any(name.startswith(inside) for name in manifest.files)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

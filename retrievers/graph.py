@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from indexes.checksums import sha256_of_json
 from indexes.errors import MissingPart
-from indexes.graph import ALIAS, GRAPH_FOLDER, GRAPH_VERSION, TITLE, Graph
+from indexes.graph import ALIAS, GRAPH_FOLDER, GRAPH_VERSION, TITLE, Graph, has_graph
 from indexes.graph_names import words_of
 from indexes.index import Index
 from indexes.ranking import top_rows
@@ -124,7 +124,7 @@ def open_graph(index: Index) -> Graph:
         CorruptIndex, UnsupportedVersion: it cannot be read.
     """
     inside = f"{index.manifest.generation}/{GRAPH_FOLDER}"
-    if not any(name.startswith(f"{inside}/") for name in index.manifest.files):
+    if not has_graph(index.manifest):
         raise MissingPart(
             f"The index {index.path} has no graph.",
             "Add it with indexes.add_graph, or search the index another way.",

@@ -14,6 +14,7 @@ import pytest
 from storage_helpers import HashEncoder
 from typer.testing import CliRunner
 
+from indexes.errors import ResumedBuild
 from indexes.passage import Passage
 from indexes.readers import CorpusReader
 from retrievers.hit import Hit
@@ -118,6 +119,55 @@ def test_a_graph_is_added(built: Path) -> None:
     assert added.exit_code == 0, added.stderr
     assert len(list(built.glob("*/graph/*.npy"))) == 10
     assert run("index", "verify", str(built)).exit_code == 0
+
+
+def test_compacting_makes_an_outdated_graph_again(built: Path) -> None:
+    run("index", "graph", str(built))
+    run("index", "delete", str(built), "a")
+    assert run("search", "river", "--index", str(built), "--kind", "graph").exit_code == 3
+    assert run("index", "compact", str(built)).exit_code == 0
+    assert len(list(built.glob("*/graph/*.npy"))) == 10
+    assert run("index", "verify", str(built)).exit_code == 0
+
+
+def test_added_passages_are_read_as_asked(built: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("One two three four. Five six seven eight. Nine ten.", encoding="utf-8")
+    options = ["--format", "text", "--chunk-words", "4"]
+    added = run("index", "add", str(built), str(text), *options, "--json")
+    assert added.exit_code == 0, added.stderr
+    assert json.loads(added.stdout)["corpus"]["passages"] == 5
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "z", "text": "New."}\n{\n', encoding="utf-8")
+    assert run("index", "add", str(built), str(rows)).exit_code == 2
+    added = run("index", "add", str(built), str(rows), "--on-error", "skip", "--json")
+    values = json.loads(added.stdout)
+    assert values["corpus"]["passages"] == 6 and values["skipped"]["bad"] == 1
+    assert "line 2" in added.stderr
+
+
+def test_an_interrupted_build_goes_on_only_with_the_same_reading_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("One two three four. Five six seven eight. Nine ten.", encoding="utf-8")
+    out = tmp_path / "out"
+    command = ["index", "build", str(text), str(out), "--encoder", "none", "--format", "text"]
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("indexes.building.pipeline.build_words", interrupted)
+        assert run(*command, "--chunk-words", "4").exit_code == 130
+    assert not (out / "manifest.json").exists()
+    other = run(*command, "--chunk-words", "8")
+    assert other.exit_code != 0 and "--restart" in other.stderr
+    with pytest.warns(ResumedBuild, match="going on after"):
+        done = run(*command, "--chunk-words", "4", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["corpus"]["passages"] == 3
+    assert run("index", "verify", str(out)).exit_code == 0
 
 
 def test_vectors_are_imported(

@@ -33,6 +33,38 @@ Restart = Annotated[
     bool, typer.Option("--restart", help="Discard an interrupted build instead of resuming.")
 ]
 
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="auto (by the file's name), jsonl, beir, contriever, flashrag, tsv, dpr, kilt "
+        "or text (documents).",
+    ),
+]
+ChunkWords = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk-words",
+        min=1,
+        help="Most words of a passage cut from a document or KILT page; 100 if left out.",
+    ),
+]
+ChunkOverlap = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk-overlap",
+        min=0,
+        help="Sentences that it repeats of the passage before it; 0 if left out.",
+    ),
+]
+OnError = Annotated[
+    Literal["stop", "skip"],
+    typer.Option(
+        "--on-error",
+        help='At a bad row or a duplicate id: "stop", or "skip" it and list what was skipped.',
+    ),
+]
+
 
 @application.command("build")
 def build(
@@ -55,37 +87,10 @@ def build(
     factory: Factory = "auto",
     memory: Memory = None,
     overwrite: Overwrite = False,
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="auto (by the file's name), jsonl, beir, contriever, flashrag, tsv, dpr, kilt "
-            "or text (documents).",
-        ),
-    ] = "auto",
-    chunk_words: Annotated[
-        int | None,
-        typer.Option(
-            "--chunk-words",
-            min=1,
-            help="Most words of a passage cut from a document or KILT page; 100 if left out.",
-        ),
-    ] = None,
-    chunk_overlap: Annotated[
-        int | None,
-        typer.Option(
-            "--chunk-overlap",
-            min=0,
-            help="Sentences that it repeats of the passage before it; 0 if left out.",
-        ),
-    ] = None,
-    on_error: Annotated[
-        Literal["stop", "skip"],
-        typer.Option(
-            "--on-error",
-            help='At a bad row or a duplicate id: "stop", or "skip" it and list what was skipped.',
-        ),
-    ] = "stop",
+    format: Format = "auto",
+    chunk_words: ChunkWords = None,
+    chunk_overlap: ChunkOverlap = None,
+    on_error: OnError = "stop",
     restart: Restart = False,
     as_json: Json = False,
 ) -> None:

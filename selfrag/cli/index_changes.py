@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from selfrag.cli.failures import InputError
-from selfrag.cli.index import Factory, Json, Memory, Overwrite, Restart, application, show
+from selfrag.cli.index import (
+    ChunkOverlap,
+    ChunkWords,
+    Factory,
+    Format,
+    Json,
+    Memory,
+    OnError,
+    Overwrite,
+    Restart,
+    application,
+    show,
+)
 from selfrag.cli.loading import encoder_folder, quiet_libraries
-from selfrag.cli.output import Output
+from selfrag.cli.output import Output, note
 
 __all__ = ["application"]
 
@@ -69,7 +82,13 @@ def import_(
 @application.command("add")
 def add(
     index: Index,
-    source: Annotated[Path, typer.Argument(help="Corpus of the passages to add.")],
+    source: Annotated[
+        Path, typer.Argument(help="Corpus of the passages to add, as for `index build`.")
+    ],
+    format: Format = "auto",
+    chunk_words: ChunkWords = None,
+    chunk_overlap: ChunkOverlap = None,
+    on_error: OnError = "stop",
     as_json: Json = False,
 ) -> None:
     """Add passages to an index, encoded by the encoder that it records."""
@@ -77,13 +96,28 @@ def add(
     with output.guarded():
         quiet_libraries()
         from indexes.changes import add_passages
+        from indexes.errors import SkippedPassages
         from indexes.index import Index as OpenIndex
+        from indexes.readers import read_passages
         from retrievers.opening import load_encoder
 
+        passages = read_passages(
+            source,
+            format=format,
+            chunk_words=chunk_words,
+            chunk_overlap=chunk_overlap,
+            on_error=on_error,
+        )
         opened = OpenIndex.open(index)
         encoder = None if opened.manifest.encoder is None else load_encoder(opened)
-        add_passages(index, source, encoder=encoder)
-        _show_index(output, index)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SkippedPassages)  # noted below, also on failure
+                add_passages(index, passages, encoder=encoder)
+        finally:
+            if passages.skipped:
+                note(f"{source}: {passages.skipped.describe()}")
+        _show_index(output, index, skipped=passages.skipped.to_dict())
 
 
 @application.command("delete")
@@ -131,8 +165,7 @@ def graph(index: Index, as_json: Json = False) -> None:
         _show_index(output, index)
 
 
-def _show_index(output: Output, path: Path) -> None:
+def _show_index(output: Output, path: Path, **more: Any) -> None:
     from indexes.index import Index as OpenIndex
 
-    values: dict[str, Any] = {"path": str(path), **OpenIndex.open(path).info()}
-    show(output, values)
+    show(output, {"path": str(path), **OpenIndex.open(path).info(), **more})

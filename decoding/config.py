@@ -38,6 +38,8 @@ class DecodingConfig:
         min_mass: below this total probability of the Retrieve group the ratio is not trusted.
         on_uncertain: what is done then: "retrieve", or "follow_text" (write on as the model would).
         w_seq, w_rel, w_sup, w_use: weights of the sequence, IsRel, IsSup and IsUse scores.
+        w_ret: weight of the retriever's own score of the passage, which the paper leaves out
+            (0). None takes what the checkpoint was calibrated with, 0 where it was not.
         path: "training" keeps passages and critique tokens of earlier segments in the prompt;
             "text" keeps the text only, as the published script does.
         query: what later retrievals ask: "question+segment" or "question".
@@ -76,6 +78,7 @@ class DecodingConfig:
     w_rel: float = 1.0
     w_sup: float = 1.0
     w_use: float = 0.5
+    w_ret: float | None = None
     path: Literal["training", "text"] = "training"
     query: Literal["question+segment", "question"] = "question+segment"
     drop: tuple[Drop, ...] = ()
@@ -174,6 +177,7 @@ _LOWEST = {
     "w_rel": 0.0,
     "w_sup": 0.0,
     "w_use": 0.0,
+    "w_ret": 0.0,
     "released_w_use": 0.0,
     "prune_epsilon": 0.0,
     "retrieval_timeout": 0.0,

@@ -8,7 +8,8 @@ not have taken it either: answer, survivors, their scores and their order are un
 The bound. Text log-probabilities are at most 0, so with sum S over at most L_max text tokens the
 sequence score exp(mean) is at most exp(S / L_max). A relevance score is exact as soon as
 position 0 was read and at most 1 before. Support is exact once its token was written, 0 after
-`[Irrelevant]`, else at most 1. A branch that a hard constraint will drop never counts as completed.
+`[Irrelevant]`, else at most 1. The retriever's score of the passage is known from the beginning.
+A branch that a hard constraint will drop never counts as completed.
 """
 
 from __future__ import annotations
@@ -54,18 +55,25 @@ class LevelPruner:
         """Whether a candidate whose score is at most `bound` cannot survive."""
         return bound + self.config.prune_epsilon < self.cutoff
 
-    def watch(self, earlier: list[SegmentScores], max_tokens: int) -> Watch:
-        """A watcher for one branch, `earlier` being the scores along its parent's path."""
+    def watch(
+        self, earlier: list[SegmentScores], max_tokens: int, s_ret: float | None = None
+    ) -> Watch:
+        """A watcher for one branch, `earlier` being the scores along its parent's path and
+        `s_ret` the retrieval score of its passage."""
 
         def hopeless(partial: PartialDraft) -> bool:
             if len(self.completed) < self.places:
                 return False
-            return self.hopeless(self.bound(partial, earlier, max_tokens))
+            return self.hopeless(self.bound(partial, earlier, max_tokens, s_ret))
 
         return hopeless
 
     def bound(
-        self, draft: Draft | PartialDraft, earlier: list[SegmentScores], max_tokens: int
+        self,
+        draft: Draft | PartialDraft,
+        earlier: list[SegmentScores],
+        max_tokens: int,
+        s_ret: float | None = None,
     ) -> float:
         """An upper bound of the score that the branch can reach, whatever it writes next."""
         segment = read_segment(draft, self.vocabulary)
@@ -75,17 +83,24 @@ class LevelPruner:
             seq=math.exp(math.fsum(segment.text_log_probabilities) / room) if room else scores.seq,
             rel=1.0 if scores.rel is None else scores.rel,
             sup=1.0 if scores.sup is None else scores.sup,
+            ret=s_ret,
         )
         return path_score([*earlier, optimistic], self.config) + self.bonus
 
-    def check_cut(self, draft: Draft, earlier: list[SegmentScores], max_tokens: int) -> None:
+    def check_cut(
+        self,
+        draft: Draft,
+        earlier: list[SegmentScores],
+        max_tokens: int,
+        s_ret: float | None = None,
+    ) -> None:
         """Make sure that a cut was right under the present weights.
 
         Raises:
             CutUnproven: the branch might have survived; a recording made with pruning is being
                 replayed under other weights.
         """
-        if not self.hopeless(self.bound(draft, earlier, max_tokens)):
+        if not self.hopeless(self.bound(draft, earlier, max_tokens, s_ret)):
             raise CutUnproven(
                 "A recorded branch was given up early and might survive under these settings.",
                 "Record without pruning (prune: false), or replay with the recorded settings.",

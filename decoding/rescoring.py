@@ -25,7 +25,8 @@ class Measurements:
     """The finished candidates of many questions, each question's in the order of their ranks.
 
     Attributes:
-        sequence, relevance, support, utility: shape [candidates]; NaN where not measured.
+        sequence, relevance, support, utility, retrieval: shape [candidates]; NaN where not
+            measured.
         counts: candidates of each question, shape [questions]; their sum is `candidates`.
     """
 
@@ -34,10 +35,11 @@ class Measurements:
     support: Floats
     utility: Floats
     counts: npt.NDArray[np.int64]
+    retrieval: Floats
 
     def __post_init__(self) -> None:
         candidates = int(self.counts.sum())
-        for name in ("sequence", "relevance", "support", "utility"):
+        for name in ("sequence", "relevance", "support", "utility", "retrieval"):
             shape = getattr(self, name).shape
             if shape != (candidates,):
                 raise ValueError(f"{name} has shape {shape}; the counts add up to {candidates}")
@@ -51,11 +53,12 @@ class Measurements:
                 if node.segment is None or node.boundary is None:
                     raise ValueError(f"node {node.id} was not decoded")
                 scores = node.segment.scores
-                rows.append((scores.seq, scores.rel, scores.sup, node.boundary.utility))
-        table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+                parts = (scores.seq, scores.rel, scores.sup, node.boundary.utility, node.s_ret)
+                rows.append(parts)
+        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
         counts = np.array([len(nodes) for nodes in questions], dtype=np.int64)
-        sequence, relevance, support, utility = table.T
-        return cls(sequence, relevance, support, utility, counts)
+        sequence, relevance, support, utility, retrieval = table.T
+        return cls(sequence, relevance, support, utility, counts, retrieval)
 
 
 def final_scores(measured: Measurements, weights: Sequence[ScoreWeights]) -> Floats:
@@ -65,14 +68,15 @@ def final_scores(measured: Measurements, weights: Sequence[ScoreWeights]) -> Flo
     `scores.hypothesis_score` and `scores.final_score`.
     """
     table = np.array(
-        [(w.sequence, w.relevance, w.support, w.utility) for w in weights], dtype=np.float64
-    ).reshape(-1, 4)
-    parts = (measured.sequence, measured.relevance, measured.support)
-    sequence, relevance, support = (np.where(np.isnan(p), UNMEASURED, p) for p in parts)
+        [(w.sequence, w.relevance, w.support, w.retrieval, w.utility) for w in weights],
+        dtype=np.float64,
+    ).reshape(-1, 5)
+    parts = (measured.sequence, measured.relevance, measured.support, measured.retrieval)
+    sequence, relevance, support, retrieval = (np.where(np.isnan(p), UNMEASURED, p) for p in parts)
     utility = np.where(np.isnan(measured.utility), 0.0, measured.utility)
     scores: Floats = table[:, 0, None] * sequence + table[:, 1, None] * relevance
-    scores = scores + table[:, 2, None] * support
-    return scores + table[:, 3, None] * utility
+    scores = scores + table[:, 2, None] * support + table[:, 3, None] * retrieval
+    return scores + table[:, 4, None] * utility
 
 
 def choose(measured: Measurements, weights: Sequence[ScoreWeights]) -> npt.NDArray[np.int64]:

@@ -30,17 +30,19 @@ UNMEASURED = 0.5
 @dataclass(frozen=True, slots=True)
 class ScoreWeights:
     """Weights of the parts of a hypothesis' score; the paper's defaults (section 4.3,
-    inference settings: IsRel 1, IsSup 1, IsUse 0.5; the sequence probability counts 1).
+    inference settings: IsRel 1, IsSup 1, IsUse 0.5; the sequence probability counts 1). The
+    retriever's own score has no part in the paper, hence the weight 0.
     """
 
     sequence: float = 1.0
     relevance: float = 1.0
     support: float = 1.0
     utility: float = 0.5
+    retrieval: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse weights that are not finite numbers."""
-        for name in ("sequence", "relevance", "support", "utility"):
+        for name in ("sequence", "relevance", "support", "utility", "retrieval"):
             value = getattr(self, name)
             if not math.isfinite(value):
                 raise ValueError(f"the weight {name!r} must be a finite number, got {value!r}")
@@ -146,20 +148,36 @@ def hypothesis_score(
     relevance: Iterable[float | None],
     support: Iterable[float | None],
     weights: ScoreWeights,
+    retrieval: Iterable[float | None] = (),
 ) -> float:
-    """F(h) = w_seq mean(seq) + w_rel mean(s_rel) + w_sup mean(s_sup) over a path's segments.
+    """F(h) = w_seq mean(seq) + w_rel mean(s_rel) + w_sup mean(s_sup) + w_ret mean(s_ret) over a
+    path's segments.
 
     Each mean runs over the segments where the score was measured, and counts 1/2 where it was
     measured nowhere. Extends equations 3 and 4 of the paper (section 3.3), which score one
     segment, to paths of different lengths; the published long-form script multiplies the segments'
     scores instead, see `released_scores.released_path_score`. Not bounded to 1: the range is 0
-    to the sum of the three weights.
+    to the sum of the four weights. s_ret is `retrieval_score` of a segment's passage; the paper
+    leaves it out, which is its weight of 0.
     """
     return (
         weights.sequence * mean_measured(sequence)
         + weights.relevance * mean_measured(relevance)
         + weights.support * mean_measured(support)
+        + weights.retrieval * mean_measured(retrieval)
     )
+
+
+def retrieval_score(score: float, best: float) -> float | None:
+    """s_ret: a passage's retrieval score over that of the best passage found with it, in 0 to 1.
+
+    So it does not depend on the scale of the retriever's scores, but on where their zero lies:
+    best for cosines and for weighted fusion, nearly flat for reciprocal ranks. None where even
+    the best score is not positive; a negative score counts 0.
+    """
+    if not best > 0.0 or not math.isfinite(best):
+        return None
+    return min(1.0, max(0.0, score / best))
 
 
 def final_score(hypothesis: float, utility: float | None, utility_weight: float) -> float:

@@ -24,12 +24,14 @@ class SegmentScores:
     """Measurements of one segment; None is "not measured".
 
     seq: exp(mean log-probability of the text tokens); rel: p(Rel) / (p(Rel) + p(Irrel));
-    sup: (p(Fully) + p(Partially) / 2) / sum, and 0 after `[Irrelevant]`.
+    sup: (p(Fully) + p(Partially) / 2) / sum, and 0 after `[Irrelevant]`; ret: what the retriever
+    said of its passage, see `scores.retrieval_score`.
     """
 
     seq: float | None = None
     rel: float | None = None
     sup: float | None = None
+    ret: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ nothing is removed, so the tree can be drawn, stored and scored again under othe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from decoding.config import DecodingConfig
@@ -31,6 +31,7 @@ class SegmentNode:
         action: what stands in front of the segment.
         passage_key: opaque key of its passage, or None.
         passage_rank: the passage's rank, from 1; 0 without one. Breaks ties.
+        s_ret: the passage's retrieval score, see `scores.retrieval_score`; None without one.
         inserted_ids: control and passage ids that were put between the parent's path and the
             segment.
         prompt_ids: everything the model was given for this node.
@@ -49,6 +50,7 @@ class SegmentNode:
     action: Action
     passage_key: str | None = None
     passage_rank: int = 0
+    s_ret: float | None = None
     inserted_ids: tuple[int, ...] = ()
     prompt_ids: tuple[int, ...] = ()
     segment: SegmentDraft | None = None
@@ -94,6 +96,7 @@ class SegmentTree:
         *,
         passage_key: str | None = None,
         passage_rank: int = 0,
+        s_ret: float | None = None,
         inserted_ids: tuple[int, ...] = (),
         prompt_ids: tuple[int, ...] = (),
     ) -> SegmentNode:
@@ -105,13 +108,14 @@ class SegmentTree:
             action=action,
             passage_key=passage_key,
             passage_rank=passage_rank,
+            s_ret=s_ret,
             inserted_ids=inserted_ids,
             prompt_ids=prompt_ids,
             segment=segment,
             boundary=boundary,
         )
         self.nodes.append(node)
-        node.path_score = path_score([*self.scores(parent), segment.scores], config)
+        node.path_score = path_score(self.scores(node), config)
         if boundary is not None and boundary.ended:
             node.final = final_score(node.path_score, boundary.utility, config.w_use)
         return node
@@ -127,7 +131,11 @@ class SegmentTree:
 
     def scores(self, node: SegmentNode) -> list[SegmentScores]:
         """Segment scores along the path to `node`."""
-        return [step.segment.scores for step in self.path(node) if step.segment is not None]
+        return [
+            replace(step.segment.scores, ret=step.s_ret)
+            for step in self.path(node)
+            if step.segment is not None
+        ]
 
     def __iter__(self) -> Iterator[SegmentNode]:
         return iter(self.nodes)
@@ -141,5 +149,6 @@ def path_score(scores: list[SegmentScores], config: DecodingConfig) -> float:
         [score.seq for score in scores],
         [score.rel for score in scores],
         [score.sup for score in scores],
-        ScoreWeights(config.w_seq, config.w_rel, config.w_sup),
+        ScoreWeights(config.w_seq, config.w_rel, config.w_sup, retrieval=config.w_ret or 0.0),
+        [score.ret for score in scores],
     )

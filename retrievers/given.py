@@ -21,7 +21,7 @@ PASSAGE_KEYS = ("ctxs", "top_contexts", "docs")
 class GivenPassages(BaseRetriever):
     """Returns the passages it was given, in their order.
 
-    Scores are those that came with the passages where all have one, else 1/rank. A passage
+    Scores are those that came with the passages where all have one, else 0. A passage
     without an id is called "given-1", "given-2", …
 
     Args:
@@ -51,7 +51,7 @@ class GivenPassages(BaseRetriever):
             scores.append(score)
         known = [score for score in scores if score is not None]
         if len(known) < len(found):
-            known = [1.0 / rank for rank in range(1, len(found) + 1)]
+            known = [0.0] * len(found)
         self._hits = [
             Hit(passage, score, rank)
             for rank, (passage, score) in enumerate(zip(found, known, strict=True), start=1)

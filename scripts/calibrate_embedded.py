@@ -1,31 +1,70 @@
-"""Choose the embedded model's thresholds: python scripts/calibrate_embedded.py [--model FOLDER].
+"""Calibrate the embedded model: python scripts/calibrate_embedded.py [--model FOLDER].
 
 Asks the answerable and the unanswerable questions of the development set (phrased by hand, none of
-them trained on, none of them in the evaluation set) with the embedded index, and writes
-`calibration.json` into the model's folder.
+them trained on, none of them in the evaluation set) with the embedded index. Chooses the weight of
+the retriever's score with which most answerable ones are right, then the thresholds below which an
+answer counts as unsupported, and writes both into `calibration.json` in the model's folder. The
+model is asked once; other weights are tried on the recording.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from selfrag import SelfRAG
-from selfrag.evaluation.questions import DEVELOPMENT_QUESTIONS, read_questions
+from selfrag.answer import Answer
+from selfrag.evaluation.matching import is_right
+from selfrag.evaluation.questions import (
+    DEVELOPMENT_QUESTIONS,
+    EvaluationQuestion,
+    read_questions,
+)
 from selfrag.evaluation.thresholds import choose_thresholds, scored
 from selfrag.rag import EMBEDDED_MODEL
 
+BATCH = 32
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+
+def answers_by_weight(
+    model: Path, split: Sequence[EvaluationQuestion]
+) -> Iterator[tuple[float, list[Answer]]]:
+    """The answers to all questions under each weight of the retriever's score."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "recording.sqlite"
+        with SelfRAG.from_pretrained(model, record=record) as rag:
+            for weight in WEIGHTS:
+                config = rag.config.replace(w_ret=weight)
+                answers: list[Answer] = []
+                for start in range(0, len(split), BATCH):
+                    texts = [question.text for question in split[start : start + BATCH]]
+                    answers += rag.ask_many(texts, config=config)
+                yield weight, answers
+
 
 def main() -> None:
-    """Ask, choose, write, and print what the thresholds do on the split."""
+    """Ask, choose, write, and print what weight and thresholds do on the split."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=EMBEDDED_MODEL)
     parser.add_argument("--questions", type=Path, default=DEVELOPMENT_QUESTIONS)
     parser.add_argument("--false-refusals", type=float, default=0.03, help="at most this share")
     given = parser.parse_args()
     split = [q for q in read_questions(given.questions) if q.kind != "no_retrieval"]
-    with SelfRAG.from_pretrained(given.model) as rag:
-        answers = rag.ask_many([question.text for question in split])
+    best: tuple[int, float, list[Answer]] = (-1, 0.0, [])
+    for weight, answers in answers_by_weight(given.model, split):
+        right = sum(
+            is_right(answer.text, question.answers)
+            for answer, question in zip(answers, split, strict=True)
+            if question.kind == "answerable"
+        )
+        print(f"w_ret {weight:g}: {right} right")
+        best = (right, weight, answers) if right > best[0] else best
+    _, weight, answers = best
     known = [question.kind == "answerable" for question in split]
     report = choose_thresholds(
         [scored(answer, answerable=known) for answer, known in zip(answers, known, strict=True)],
@@ -33,7 +72,7 @@ def main() -> None:
         split=f"{sum(known)} answerable and {len(known) - sum(known)} unanswerable questions "
         f"of {given.questions.name}",
     )
-    report.calibration.save(given.model)
+    replace(report.calibration, w_ret=weight).save(given.model)
     print(f"s_rel at least {report.calibration.relevance:.3f}")
     print(f"s_sup at least {report.calibration.support:.3f}")
     print(f"unanswerable questions refused: {report.refused_unanswerable:.1%}")

@@ -26,12 +26,15 @@ class Calibration:
         split: where the thresholds come from.
         utility: least s_use of a supported answer; None asks for none. A passage may support a
             sentence that does not answer the question; only IsUse tells.
+        w_ret: weight of the retriever's score in the choice of an answer, where a configuration
+            names none; None is the paper's 0.
     """
 
     relevance: float | None = None
     support: float | None = None
     split: str = ""
     utility: float | None = None
+    w_ret: float | None = None
 
     def answerable(
         self, relevance: float | None, support: float | None, utility: float | None = None
@@ -54,7 +57,7 @@ class Calibration:
             return cls()
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            for name in ("relevance", "support", "utility"):
+            for name in ("relevance", "support", "utility", "w_ret"):
                 if not isinstance(data.get(name), int | float | None):
                     raise ValueError(f"{name} is {data[name]!r}, which is no number")
             return cls(**data)
@@ -71,5 +74,6 @@ class Calibration:
             "support": self.support,
             "utility": self.utility,
             "split": self.split,
+            "w_ret": self.w_ret,
         }
         (folder / FILE_NAME).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

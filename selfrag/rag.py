@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).parent / "assets"
 EMBEDDED_MODEL = ASSETS / "selfrag-mini"
 EMBEDDED_INDEX = ASSETS / "index"
+EMBEDDED_RETRIEVER: dict[str, Any] = {
+    "hybrid": {"dense": {}, "bm25": {}, "method": "weighted", "weights": [0.75, 0.25]}
+}
+"""How the embedded index is searched: its encoder was trained on questions for such passages."""
 
 Passages = Sequence[Passage | Mapping[str, Any]]
 
@@ -134,7 +138,10 @@ class SelfRAG:
         if retriever is None:
             from retrievers import open_retriever
 
-            retriever = open_retriever(EMBEDDED_INDEX if index is None else Path(index))
+            if index is None:
+                retriever = open_retriever(EMBEDDED_INDEX, EMBEDDED_RETRIEVER)
+            else:
+                retriever = open_retriever(Path(index))
         description = {
             "model": "selfrag-mini (embedded)" if model is None else str(model),
             "fingerprint": checkpoint.fingerprint,
@@ -298,6 +305,9 @@ class SelfRAG:
         from retrievers.given import GivenPassages
 
         settings, limits = config or self.config, budget or Budget()
+        if settings.w_ret is None:
+            calibrated = self._calibration.w_ret if settings.procedure == "paper" else None
+            settings = settings.replace(w_ret=calibrated or 0.0)
         if self._recording and settings.prune:
             settings = settings.replace(prune=False)
         log = EventLog(listener)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,12 +183,13 @@ scores = st.builds(
 def test_the_bound_holds_at_every_prefix(
     seed: int, earlier: list[SegmentScores], limit: int, first: bool, short: bool
 ) -> None:
-    config = DecodingConfig(w_seq=1.5, w_rel=0.5, w_sup=2.0)
+    config = DecodingConfig(w_seq=1.5, w_rel=0.5, w_sup=2.0, w_ret=1.2)
     pruner = LevelPruner(config, VOCABULARY, places=1)
     bounds: list[float] = []
+    s_ret = random.Random(seed).choice((None, 0.0, 0.3, 1.0))
 
     def watch(partial: PartialDraft) -> bool:
-        bounds.append(pruner.bound(partial, earlier, limit))
+        bounds.append(pruner.bound(partial, earlier, limit, s_ret))
         return False
 
     script = random_script(random.Random(seed))
@@ -205,12 +207,13 @@ def test_the_bound_holds_at_every_prefix(
     )
     assert prompt in script
     backend = ScriptedBackend(prompts(), script)
-    bounds.append(pruner.bound(PartialDraft(), earlier, limit))
+    bounds.append(pruner.bound(PartialDraft(), earlier, limit, s_ret))
     backend.submit(generation, watch)
     while backend.step():
         pass
     ((_, draft),) = backend.poll()
-    final = path_score([*earlier, read_segment(draft, VOCABULARY).scores], config)
+    scores = replace(read_segment(draft, VOCABULARY).scores, ret=s_ret)
+    final = path_score([*earlier, scores], config)
     assert len(bounds) == 1 + len(draft.token_ids)
     assert all(bound >= final - 1e-12 for bound in bounds)
     assert bounds == sorted(bounds, reverse=True) or earlier

@@ -19,13 +19,15 @@ from decoding.segment import Boundary, SegmentDraft
 from decoding.tree import SegmentNode
 
 measured = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1)
-candidate = st.tuples(measured, measured, measured, st.none() | st.floats(-1, 1))
-setting = st.builds(ScoreWeights, *[st.sampled_from([0.0, 0.5, 1.0, 1.7])] * 4)
+candidate = st.tuples(measured, measured, measured, st.none() | st.floats(-1, 1), measured)
+setting = st.builds(ScoreWeights, *[st.sampled_from([0.0, 0.5, 1.0, 1.7])] * 5)
 
 
 def table(questions: list[list[tuple[float | None, ...]]]) -> Measurements:
-    rows = np.array([row for question in questions for row in question], dtype=float).reshape(-1, 4)
-    return Measurements(*rows.T, counts=np.array([len(q) for q in questions], dtype=np.int64))
+    rows = np.array([row for question in questions for row in question], dtype=float).reshape(-1, 5)
+    *four, retrieval = rows.T
+    counts = np.array([len(q) for q in questions], dtype=np.int64)
+    return Measurements(*four, counts=counts, retrieval=retrieval)
 
 
 @settings(deadline=None)
@@ -42,8 +44,8 @@ def test_equals_the_search(
         flat = []
         for index, rows in enumerate(questions):
             pool = []
-            for place, (seq, rel, sup, use) in enumerate(rows):
-                path = hypothesis_score([seq], [rel], [sup], w)
+            for place, (seq, rel, sup, use, ret) in enumerate(rows):
+                path = hypothesis_score([seq], [rel], [sup], w, [ret])
                 node = SegmentNode(place + 1, 0, 1, "retrieve", passage_rank=place + 1)
                 node.path_score, node.final = path, final_score(path, use, w.utility)
                 pool.append(node)
@@ -76,10 +78,11 @@ def test_equals_the_controller(seeds: list[int], weights: list[ScoreWeights]) ->
                     w_rel=w.relevance,
                     w_sup=w.support,
                     w_use=w.utility,
+                    w_ret=w.retrieval,
                 )
                 answer = rag.ask("Q", config=config)
                 found[number].append(answer.tree["selected"][0] - 1)
-        parts = ("seq", "rel", "sup", "use")
+        parts = ("seq", "rel", "sup", "use", "ret")
         rows.append([tuple(n["scores"][p] for p in parts) for n in nodes(answer)[1:]])
     assert choose(table(rows), weights).tolist() == found
 
@@ -103,7 +106,7 @@ def test_nodes_become_measurements() -> None:
 def test_shapes_that_do_not_fit_are_refused() -> None:
     empty = np.empty(0)
     with pytest.raises(ValueError, match="relevance"):
-        Measurements(np.ones(2), empty, np.ones(2), np.ones(2), np.array([2]))
+        Measurements(np.ones(2), empty, np.ones(2), np.ones(2), np.array([2]), np.ones(2))
     with pytest.raises(ValueError, match="not decoded"):
         Measurements.of_nodes([[SegmentNode(1, 0, 1, "retrieve")]])
     assert choose(table([[], []]), [ScoreWeights()]).tolist() == [[-1, -1]]

@@ -39,9 +39,9 @@ def test_mappings_and_rows() -> None:
     assert len(GivenPassages({"ctxs": None})) == 0
 
 
-def test_without_scores_the_place_counts() -> None:
+def test_without_a_score_for_each_none_counts() -> None:
     given = GivenPassages([{"text": "x", "score": 3}, {"text": "y"}, {"text": "z"}])
-    assert [hit.score for hit in given.search("?", 3)] == [1.0, 0.5, pytest.approx(1 / 3)]
+    assert [hit.score for hit in given.search("?", 3)] == [0.0, 0.0, 0.0]
 
 
 def test_empty_texts_are_left_out_and_counted() -> None:

@@ -90,12 +90,26 @@ def test_hypothesis_and_final_score() -> None:
     assert scores.final_score(value, 0.35, 0.5) == close(3.975)
     assert scores.final_score(value, None, 0.5) == value
     assert scores.final_score(value, -1.0, 0.5) == close(3.3)
+    # with the retriever: 3.8 + 2 * (.4 + 1) / 2 = 5.2; not measured counts 1/2
+    weights = ScoreWeights(1.0, 2.0, 3.0, retrieval=2.0)
+    parts = ([0.25, 0.75], [0.9, None], [None, None], weights)
+    assert scores.hypothesis_score(*parts, [0.4, None, 1.0]) == close(5.2)
+    assert scores.hypothesis_score(*parts) == close(4.8)
+
+
+def test_retrieval_score() -> None:
+    assert scores.retrieval_score(0.3, 0.4) == close(0.75)
+    assert scores.retrieval_score(0.4, 0.4) == 1.0
+    assert scores.retrieval_score(-0.1, 0.4) == 0.0
+    assert scores.retrieval_score(0.0, 0.0) is None
+    assert scores.retrieval_score(-2.0, -1.0) is None
+    assert scores.retrieval_score(1.0, math.inf) is None
 
 
 def test_default_weights_are_the_papers() -> None:
     weights = ScoreWeights()
     assert (weights.sequence, weights.relevance, weights.support) == (1.0, 1.0, 1.0)
-    assert weights.utility == 0.5
+    assert weights.utility == 0.5 and weights.retrieval == 0.0
     with pytest.raises(ValueError, match="'support'"):
         ScoreWeights(support=math.nan)
 

@@ -152,6 +152,7 @@ def _node_data(inquiry: Inquiry, node: SegmentNode) -> dict[str, Any]:
             "seq": None if scores is None else scores.seq,
             "rel": None if scores is None else scores.rel,
             "sup": None if scores is None else scores.sup,
+            "ret": node.s_ret,
             "use": None if boundary is None else boundary.utility,
             "F": node.path_score,
             "final": node.final,

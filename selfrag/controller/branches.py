@@ -7,9 +7,10 @@ one that does not fit at all is dropped. Each of these leaves a warning in the a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from decoding.generation import Generation
+from decoding.scores import retrieval_score
 from decoding.tree import Action, SegmentNode, SegmentTree
 from retrievers.hit import Hit
 from selfrag.controller.inquiry import MIN_ROOM, Inquiry
@@ -25,6 +26,7 @@ class PlannedBranch:
     generation: Generation
     passage_key: str | None = None
     passage_rank: int = 0
+    s_ret: float | None = None
 
 
 class BranchBuilder:
@@ -59,10 +61,12 @@ class BranchBuilder:
     def with_passages(self, parent: SegmentNode, hits: list[Hit]) -> list[PlannedBranch]:
         """One branch per passage, those that fit, in the order of their ranks."""
         branches = []
+        best = max((hit.score for hit in hits), default=0.0)
         for hit in hits:
             branch = self._with_passage(parent, hit)
             if branch is not None:
-                branches.append(branch)
+                s_ret = retrieval_score(hit.score, best)
+                branches.append(replace(branch, s_ret=s_ret))
         return branches
 
     def _with_passage(self, parent: SegmentNode, hit: Hit) -> PlannedBranch | None:

@@ -6,6 +6,7 @@ Long form: a beam search over segments. Short form: one expansion, every candida
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from decoding.decision import decide
 from decoding.generation import Draft, Generation, limited
@@ -174,7 +175,8 @@ def expand_level(
         path = [] if config.allow_repeats else tree.path(branches[index].parent)
         if breaks_constraint(segment, config) or repeats_path(segment, path):
             return
-        score = path_score([*earlier[index], segment.scores], config)
+        scores = replace(segment.scores, ret=branches[index].s_ret)
+        score = path_score([*earlier[index], scores], config)
         if finishing:
             utility = boundary_of(draft, inquiry.vocabulary).utility
             score = final_score(score, utility, config.w_use)
@@ -182,8 +184,8 @@ def expand_level(
 
     use_pruning = config.prune if prune is None else prune
     watches = [
-        pruner.watch(scores, generation.max_tokens)
-        for scores, generation in zip(earlier, generations, strict=True)
+        pruner.watch(scores, generation.max_tokens, branch.s_ret)
+        for branch, scores, generation in zip(branches, earlier, generations, strict=True)
     ]
     drafts = yield from inquiry.expand(
         generations,
@@ -191,9 +193,11 @@ def expand_level(
         watches=watches if use_pruning else None,
         completed=completed if use_pruning else None,
     )
-    for draft, scores, generation in zip(drafts, earlier, generations, strict=True):
+    for branch, draft, scores, generation in zip(
+        branches, drafts, earlier, generations, strict=True
+    ):
         if draft.finish == "cut":
-            pruner.check_cut(draft, scores, generation.max_tokens)
+            pruner.check_cut(draft, scores, generation.max_tokens, branch.s_ret)
     nodes = [
         add_node(search, branch, draft, inquiry)
         for branch, draft in zip(branches, drafts, strict=True)
@@ -215,6 +219,7 @@ def add_node(
         inquiry.config,
         passage_key=branch.passage_key,
         passage_rank=branch.passage_rank,
+        s_ret=branch.s_ret,
         inserted_ids=branch.inserted_ids,
         prompt_ids=branch.generation.prompt_ids,
     )
@@ -239,6 +244,7 @@ def report_level(
             seq=None if scores is None else scores.seq,
             rel=None if scores is None else scores.rel,
             sup=None if scores is None else scores.sup,
+            ret=node.s_ret,
             use=None if node.boundary is None else node.boundary.utility,
             F=node.path_score,
             final=node.final,

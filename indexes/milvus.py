@@ -163,7 +163,7 @@ def _pymilvus(address: MilvusAddress) -> Any:
     except ImportError as error:
         raise MissingLibrary("pymilvus", "Milvus collections", "milvus") from error
     if not loaded_before:
-        for name in ("pymilvus", "milvus_lite"):
+        for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     if address.is_local:
         try:
@@ -177,7 +177,7 @@ def _named(error: BaseException, address: MilvusAddress, limit: float) -> Milvus
     """The error of this program for one of pymilvus or gRPC."""
     chain = list(_chain(error))
     codes = {_code(one) for one in chain}
-    text = getattr(error, "message", None) or str(error).splitlines()[0]
+    text = getattr(error, "message", None) or _details(chain) or type(error).__name__
     if codes & _ACCESS_CODES:
         return MilvusAccessDenied(
             f"The Milvus server {address} refuses the token: {_details(chain) or text}.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,19 @@ class MilvusCollection:
         return self.manifest.passages - self.manifest.deleted
 
     @classmethod
-    def create(cls, server: MilvusServer, manifest: Manifest, name: str) -> MilvusCollection:
-        """Make an empty collection for the vectors of an index; Milvus chooses how it searches.
+    def create(
+        cls, server: MilvusServer, manifest: Manifest, name: str, index_type: str
+    ) -> MilvusCollection:
+        """Make an empty collection for the vectors of an index.
+
+        Args:
+            server: where to.
+            manifest: of the index.
+            name: of the collection.
+            index_type: how Milvus is to search: FLAT is exact, AUTOINDEX is Milvus's own choice.
 
         Raises:
-            MilvusError: the server cannot, or does not keep the properties of collections.
+            MilvusError: the server cannot, or does not know the type.
         """
         from pymilvus import DataType
 
@@ -76,7 +85,7 @@ class MilvusCollection:
         schema.add_field(ROW, DataType.INT64, is_primary=True)
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=encoder.dimension)
         indexing = server.client.prepare_index_params()
-        indexing.add_index(VECTOR, index_type="AUTOINDEX", metric_type=metric_of(encoder))
+        indexing.add_index(VECTOR, index_type=index_type, metric_type=metric_of(encoder))
         server.call(
             "create_collection",
             name,
@@ -193,7 +202,11 @@ class MilvusCollection:
         self.server.call("upsert", self.name, data)
 
     def search(
-        self, queries: npt.NDArray[np.float32], k: int, timeout: float | None = None
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        timeout: float | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """The `k` nearest rows of each query, best first; see `indexes.nearest.VectorIndex.search`.
 
@@ -201,6 +214,7 @@ class MilvusCollection:
             queries: shape [n, dimension].
             k: from 1 to `MOST_RESULTS`.
             timeout: seconds for all of them together, beside the server's own for each request.
+            parameters: of Milvus, for its kind of index, as {"ef": 200}.
 
         Returns:
             Scores and rows, shape [n, k]; -1 where fewer rows were found.
@@ -222,7 +236,7 @@ class MilvusCollection:
                 data=list(queries[begin : begin + step]),
                 limit=k,
                 anns_field=VECTOR,
-                search_params={"metric_type": self._metric},
+                search_params={"metric_type": self._metric, "params": dict(parameters or {})},
                 output_fields=[ROW],
                 # Milvus would take 0 for no limit.
                 timeout=min(self.server.timeout, max(end - time.monotonic(), 0.001)),

@@ -56,6 +56,7 @@ def push_index(
     address: MilvusAddress,
     *,
     collection: str | None = None,
+    index_type: str = "AUTOINDEX",
     batch_rows: int = BATCH_ROWS,
     restart: bool = False,
     timeout: float = TIMEOUT,
@@ -70,6 +71,8 @@ def push_index(
         path: the index folder.
         address: of the server.
         collection: its name; None makes one of the manifest's fingerprint.
+        index_type: how Milvus is to search a new collection: AUTOINDEX leaves the choice to it and
+            is approximate, FLAT is exact.
         batch_rows: rows of one request.
         restart: remove a collection of that name that this program has made, and begin anew.
         timeout: seconds for each request.
@@ -102,11 +105,13 @@ def push_index(
     with Reporter(progress) as reporter:
         if restart:
             drop_collection(server, name)
+        elif server.call("has_collection", name) and not server.call("list_indexes", name):
+            drop_collection(server, name)  # a push was killed while it made it
         if server.call("has_collection", name):
             target = MilvusCollection.find(server, index.manifest, name)
             server.call("load_collection", name)
         else:
-            target = MilvusCollection.create(server, index.manifest, name)
+            target = MilvusCollection.create(server, index.manifest, name, index_type)
         found = first_missing(target, rows)
         missing = rows[found:]
         reporter.begin("pushing", len(missing))

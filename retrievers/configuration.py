@@ -52,6 +52,7 @@ class MilvusConfig:
         collection: None for the name that `selfrag index push` makes of the index.
         database: None for the server's default one.
         timeout: seconds for each request.
+        parameters: of Milvus's search, for its kind of index, as {"ef": 200}.
     """
 
     kind: ClassVar[str] = "milvus"
@@ -59,6 +60,7 @@ class MilvusConfig:
     collection: str | None = None
     database: str | None = None
     timeout: float = MILVUS_TIMEOUT
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("uri", "collection", "database"):
@@ -67,6 +69,11 @@ class MilvusConfig:
         if not _is_number(self.timeout) or not self.timeout > 0:
             raise InvalidRetriever(
                 f"The timeout of milvus is {self.timeout!r}.", "It must be seconds above 0."
+            )
+        if not isinstance(self.parameters, Mapping):
+            raise InvalidRetriever(
+                f"The parameters of milvus are {self.parameters!r}.",
+                "Write a mapping of names to values, as {ef: 200}.",
             )
 
 

@@ -156,7 +156,7 @@ class _Opening:
         encoder = self._require_encoder()
         server = MilvusServer(MilvusAddress(node.uri, node.database), node.timeout)
         collection = MilvusCollection.open(server, self._index.manifest, node.collection)
-        return MilvusRetriever(self._index, encoder, collection)
+        return MilvusRetriever(self._index, encoder, collection, node.parameters)
 
     def _require_encoder(self) -> QueryEncoder:
         """The encoder that was given, or the one that the index records; loaded once."""

@@ -98,6 +98,17 @@ def test_rows_that_are_missing_in_between_are_written(tmp_path: Path, lite: str)
     check_contents(index, lite, name)
 
 
+def test_a_collection_that_was_half_made_is_made_again(tmp_path: Path, lite: str) -> None:
+    index = make_index(tmp_path / "index", 9)
+    address, name = MilvusAddress(lite), collection_name(index.manifest)
+    push_index(index.path, address)
+    server = MilvusServer(address)
+    server.call("release_collection", name)
+    server.call("drop_index", name, index_name="vector")
+    assert push_index(index.path, address).found == 0
+    check_contents(index, lite, name)
+
+
 class Counted:
     """A collection of some rows, that counts them as Milvus does."""
 
@@ -173,7 +184,15 @@ def test_the_command_line(tmp_path: Path, lite: str, monkeypatch: pytest.MonkeyP
     pushed = run("index", "push", folder, "--milvus", lite, "--collection", "mine", "--batch", "4")
     assert (pushed.exit_code, pushed.stdout) == (0, "collection: mine\nrows: 6\nfound: 0\n")
 
-    ask = ["search", "Berlin Berlin is the capital of Germany", "--index", folder, "-k", "1", "--json"]
+    ask = [
+        "search",
+        "Berlin Berlin is the capital of Germany",
+        "--index",
+        folder,
+        "-k",
+        "1",
+        "--json",
+    ]
     where = ["--milvus", lite, "--collection", "mine"]
     found = run(*ask, "--kind", "milvus", *where)
     assert found.exit_code == 0, found.stderr

@@ -63,7 +63,7 @@ def open_milvus(folder: Path, uri: str, encoder: RandomEncoder, **settings: Any)
 def test_it_finds_what_faiss_finds(tmp_path: Path, lite: str, similarity: str, rows: int) -> None:
     encoder = RandomEncoder(similarity)
     index = make_index(tmp_path / "index", rows, similarity)
-    report = push_index(index.path, MilvusAddress(lite))
+    report = push_index(index.path, MilvusAddress(lite), index_type="FLAT")
     assert report.to_dict() == {
         "collection": collection_name(index.manifest),
         "rows": rows,
@@ -97,14 +97,14 @@ def test_equal_scores_come_in_the_order_of_rows(tmp_path: Path, lite: str) -> No
     folder = tmp_path / "index"
     passages = make_index(tmp_path / "other", 100).store
     build_index(list(passages), folder, encoder=Alike(), factory="Flat")
-    push_index(folder, MilvusAddress(lite))
+    push_index(folder, MilvusAddress(lite), index_type="FLAT")
     hits = open_milvus(folder, lite, Alike()).search("1", 4)
     assert [hit.passage.id for hit in hits] == ["0", "1", "2", "3"]
 
 
 def test_it_stands_in_hybrids(tmp_path: Path, lite: str) -> None:
     index = make_index(tmp_path / "index", 50)
-    push_index(index.path, MilvusAddress(lite), collection="mine")
+    push_index(index.path, MilvusAddress(lite), collection="mine", index_type="FLAT")
     encoder = RandomEncoder()
     tree = {"hybrid": {"milvus": {"uri": lite, "collection": "mine"}, "bm25": {}}}
     made = open_retriever(index.path, tree, encoder=encoder)
@@ -124,7 +124,9 @@ def test_deleted_passages_are_not_found(tmp_path: Path, lite: str) -> None:
         open_milvus(index.path, lite, encoder, collection="mine")
     with pytest.raises(MissingCollection, match="pushed again"):
         open_milvus(index.path, lite, encoder)
-    report = push_index(index.path, MilvusAddress(lite), collection="mine", restart=True)
+    report = push_index(
+        index.path, MilvusAddress(lite), collection="mine", index_type="FLAT", restart=True
+    )
     assert (report.rows, report.found) == (58, 0)
     found = open_milvus(index.path, lite, encoder, collection="mine").search("999", 60)
     assert len(found) == 58
@@ -249,9 +251,9 @@ def test_servers_that_cannot_be_used(
 def test_timeouts_reach_the_server(tmp_path: Path) -> None:
     index = make_index(tmp_path / "index", 5)
     with silent_server() as uri:
-        with pytest.raises(MilvusTimeout, match=r"0\.1 seconds"):
-            MilvusServer(MilvusAddress(uri), 0.1).call("has_collection", "any")
         server = MilvusServer(MilvusAddress(uri), 3600)
+        with pytest.raises(MilvusTimeout, match=r"0\.1 seconds"):
+            server.call("has_collection", "any", timeout=0.1)
         collection = MilvusCollection(server, "any", index.manifest, "FLAT")
         retriever = MilvusRetriever(index, RandomEncoder(), collection)
         with search_until(time.monotonic() + 0.1), pytest.raises(RetrievalTimeout):
@@ -286,19 +288,37 @@ def test_addresses(tmp_path: Path) -> None:
 def test_descriptions() -> None:
     node = node_from({"milvus": {"uri": "http://host:1"}})
     assert node == MilvusConfig("http://host:1")
-    assert node_to_dict(node) == {"milvus": {"uri": "http://host:1", "timeout": 30.0}}
+    assert node_to_dict(node) == {
+        "milvus": {"uri": "http://host:1", "timeout": 30.0, "parameters": {}}
+    }
     walk = node_from({"graph": {"of": {"hybrid": {"milvus": {"uri": "x.db"}, "bm25": {}}}}})
     assert node_from(node_to_dict(walk)) == walk
-    for wrong in ("milvus", {"milvus": {"uri": ""}}, {"milvus": {"uri": "x.db", "timeout": 0}}):
+    settings: list[dict[str, Any]] = [{}, {"uri": ""}, {"uri": "x.db", "timeout": 0}]
+    for wrong in (*settings, {"uri": "x.db", "parameters": 3}, {"uri": "x.db", "collection": ""}):
         with pytest.raises(InvalidRetriever, match="milvus"):
-            node_from(wrong)
+            node_from({"milvus": wrong})
     with pytest.raises(InvalidRetriever, match=r"unknown keys \['token'\]"):
         node_from({"milvus": {"uri": "x.db", "token": "secret"}})
 
 
+def test_parameters_reach_milvus(tmp_path: Path, lite: str) -> None:
+    index, encoder = make_index(tmp_path / "index", 300, "cosine"), RandomEncoder("cosine")
+    push_index(index.path, MilvusAddress(lite), index_type="HNSW")
+    plain = open_milvus(index.path, lite, encoder)
+    wide = open_milvus(index.path, lite, encoder, parameters={"ef": 600})
+    assert wide.fingerprint != plain.fingerprint
+    expected = DenseRetriever(index, encoder).search_many(QUERIES, 10)
+    assert [[hit.passage.id for hit in hits] for hits in wide.search_many(QUERIES, 10)] == [
+        [hit.passage.id for hit in hits] for hits in expected
+    ]
+    # What is no number is refused by the index itself, so it was told of it.
+    with pytest.raises(MilvusError, match="wide"):
+        open_milvus(index.path, lite, encoder, parameters={"ef": "wide"}).search("1", 3)
+
+
 def test_more_than_milvus_gives_is_refused(tmp_path: Path, monkeypatch: Any, lite: str) -> None:
     index = make_index(tmp_path / "index", 60)
-    push_index(index.path, MilvusAddress(lite))
+    push_index(index.path, MilvusAddress(lite), index_type="FLAT")
     for module in ("retrievers.milvus", "indexes.milvus_collection"):
         monkeypatch.setattr(f"{module}.MOST_RESULTS", 40)
     retriever = open_milvus(index.path, lite, RandomEncoder())

@@ -37,6 +37,12 @@ def push(
     milvus: Milvus,
     collection: Collection = None,
     database: Database = None,
+    index_type: Annotated[
+        str,
+        typer.Option(
+            "--index-type", help="Of Milvus, for a new collection; FLAT is exact, others are not."
+        ),
+    ] = "AUTOINDEX",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Rows of one request.")] = 1000,
     restart: Annotated[
         bool, typer.Option("--restart", help="Remove the collection and begin anew.")
@@ -54,6 +60,7 @@ def push(
             index,
             MilvusAddress(milvus, database),
             collection=collection,
+            index_type=index_type,
             batch_rows=batch,
             restart=restart,
         )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexes.errors import InvalidSetting, MissingPart
+from indexes.errors import CollectionMismatch, InvalidSetting, MissingPart
 from indexes.index import Index
 from indexes.milvus import TIMEOUT, MilvusAddress, MilvusServer
 from indexes.milvus_collection import (
@@ -29,6 +29,7 @@ from indexes.milvus_collection import (
 from indexes.progress import Progress, Reporter
 
 BATCH_ROWS = 1000
+AUTOINDEX = "AUTOINDEX"
 _BYTES_OF_A_REQUEST = 48 << 20  # Milvus takes 64 MiB
 
 
@@ -56,7 +57,7 @@ def push_index(
     address: MilvusAddress,
     *,
     collection: str | None = None,
-    index_type: str = "AUTOINDEX",
+    index_type: str | None = None,
     batch_rows: int = BATCH_ROWS,
     restart: bool = False,
     timeout: float = TIMEOUT,
@@ -71,15 +72,16 @@ def push_index(
         path: the index folder.
         address: of the server.
         collection: its name; None makes one of the manifest's fingerprint.
-        index_type: how Milvus is to search a new collection: AUTOINDEX leaves the choice to it and
-            is approximate, FLAT is exact.
+        index_type: how Milvus is to search; None is AUTOINDEX for a new collection, which leaves
+            the choice to it and is approximate. FLAT is exact.
         batch_rows: rows of one request.
         restart: remove a collection of that name that this program has made, and begin anew.
         timeout: seconds for each request.
         progress: told how far the work is.
 
     Raises:
-        CollectionMismatch: the collection is one of another index, or of others.
+        CollectionMismatch: the collection is one of another index, or of others, or is searched
+            in another way than asked for.
         UnfinishedPush: the server did not keep all rows.
         MissingPart: the index has no vectors, or only codes of them.
         InvalidSetting: the name or the number of rows is not allowed.
@@ -109,9 +111,15 @@ def push_index(
             drop_collection(server, name)  # a push was killed while it made it
         if server.call("has_collection", name):
             target = MilvusCollection.find(server, index.manifest, name)
+            if index_type not in (None, target.index_type):
+                raise CollectionMismatch(
+                    f"The collection {name!r} of {address} is searched by {target.index_type}, "
+                    f"not {index_type}.",
+                    "Leave the type out, or begin anew with restart (--restart).",
+                )
             server.call("load_collection", name)
         else:
-            target = MilvusCollection.create(server, index.manifest, name, index_type)
+            target = MilvusCollection.create(server, index.manifest, name, index_type or AUTOINDEX)
         found = first_missing(target, rows)
         missing = rows[found:]
         reporter.begin("pushing", len(missing))

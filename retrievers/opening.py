@@ -153,10 +153,10 @@ class _Opening:
         from indexes.milvus_collection import MilvusCollection
         from retrievers.milvus import MilvusRetriever
 
-        encoder = self._require_encoder()
+        # The server first: a model takes longer to load than a wrong address to be noticed.
         server = MilvusServer(MilvusAddress(node.uri, node.database), node.timeout)
         collection = MilvusCollection.open(server, self._index.manifest, node.collection)
-        return MilvusRetriever(self._index, encoder, collection, node.parameters)
+        return MilvusRetriever(self._index, self._require_encoder(), collection, node.parameters)
 
     def _require_encoder(self) -> QueryEncoder:
         """The encoder that was given, or the one that the index records; loaded once."""

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from indexes.build import build_index
 from indexes.changes import delete_passages
-from indexes.errors import InvalidSetting, UnfinishedPush
+from indexes.errors import CollectionMismatch, InvalidSetting, UnfinishedPush
 from indexes.index import Index
 from indexes.milvus import MilvusAddress, MilvusServer
 from indexes.milvus_collection import MilvusCollection, collection_name
@@ -82,6 +82,8 @@ def test_an_interrupted_push_goes_on(tmp_path: Path, lite: str) -> None:
     check_contents(index, lite, name)
     again = push_index(folder, address)
     assert (again.found, again.rows) == (197, 197)
+    with pytest.raises(CollectionMismatch, match="searched by AUTOINDEX, not FLAT"):
+        push_index(folder, address, index_type="FLAT")
     anew = push_index(folder, address, restart=True)
     assert (anew.found, anew.rows) == (0, 197)
     check_contents(index, lite, name)

@@ -38,11 +38,12 @@ def push(
     collection: Collection = None,
     database: Database = None,
     index_type: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--index-type", help="Of Milvus, for a new collection; FLAT is exact, others are not."
+            "--index-type",
+            help="Of Milvus, for a new collection; AUTOINDEX if left out. FLAT is exact.",
         ),
-    ] = "AUTOINDEX",
+    ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Rows of one request.")] = 1000,
     restart: Annotated[
         bool, typer.Option("--restart", help="Remove the collection and begin anew.")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from indexes.index import Index as Index
     from indexes.lexical import BM25Settings as BM25Settings
     from indexes.manifest import Manifest as Manifest
+    from indexes.milvus import MilvusAddress as MilvusAddress
+    from indexes.milvus_push import push_index as push_index
     from indexes.passage import Passage as Passage
     from indexes.readers import read_passages as read_passages
     from indexes.store import PassageStore as PassageStore
@@ -30,6 +32,7 @@ _HOMES = {
     "BM25Settings": "indexes.lexical",
     "Index": "indexes.index",
     "Manifest": "indexes.manifest",
+    "MilvusAddress": "indexes.milvus",
     "Passage": "indexes.passage",
     "PassageStore": "indexes.store",
     "StorageError": "indexes.errors",
@@ -41,6 +44,7 @@ _HOMES = {
     "compact_index": "indexes.changes",
     "delete_passages": "indexes.changes",
     "import_index": "indexes.importing",
+    "push_index": "indexes.milvus_push",
     "read_passages": "indexes.readers",
     "verify_index": "indexes.verify",
 }

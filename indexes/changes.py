@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexes import publish, vectors
+from indexes import publish
 from indexes.build import carry_out, is_full_disk, now
 from indexes.building.addition import add_to_store, add_vectors
 from indexes.building.journal import Journal
@@ -197,8 +197,7 @@ class _StoredVectors:
         self.folder: Path | None = beside if inside else None
         self._vectors = index.require_vectors()
         self._rows = rows
-        lossless = all(vectors.keeps_precision(part) for part in self._vectors.segments)
-        if self._vectors.kept is None and not lossless:
+        if not self._vectors.lossless:
             raise MissingPart(
                 f"The index {index.path} keeps no exact vectors.", "Build it again instead."
             )

@@ -115,6 +115,34 @@ class MissingLibrary(StorageError, ImportError):
         )
 
 
+class MilvusError(StorageError):
+    """A Milvus server failed at a request, or refused it."""
+
+
+class MilvusUnreachable(MilvusError):
+    """No Milvus server answers at an address, or a file of Milvus Lite cannot be opened."""
+
+
+class MilvusAccessDenied(MilvusError):
+    """A Milvus server does not accept the token, or the token does not allow the request."""
+
+
+class MilvusTimeout(MilvusError, TimeoutError):
+    """A Milvus server did not answer within the time that it was given."""
+
+
+class MissingCollection(MilvusError):
+    """A Milvus server has no such collection or database."""
+
+
+class CollectionMismatch(MilvusError):
+    """A Milvus collection does not hold the vectors of the index that it is used for."""
+
+
+class UnfinishedPush(MilvusError):
+    """A Milvus collection does not hold all vectors of its index yet."""
+
+
 class SkippedPassages(UserWarning):
     """Rows of a corpus were left out; the message counts them and names the first."""
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from indexes.errors import InvalidSetting
 from indexes.matrix import MatrixFiles
+from indexes.vectors import keeps_precision
 
 _FEWEST_CANDIDATES = 64
 _QUERIES_AT_A_TIME = 256
@@ -55,6 +56,11 @@ class VectorIndex:
         # FAISS keeps pointers only: bitmaps and selectors live as long as this object.
         self._alive: list[Any] = []
         self._filters = [self._filter(number) for number in range(len(segments))]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the vectors that `stored` gives are exact, and not decoded from codes."""
+        return self.kept is not None or all(map(keeps_precision, self.segments))
 
     def search(
         self, queries: npt.NDArray[np.float32], k: int

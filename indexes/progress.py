@@ -17,7 +17,8 @@ class Progress:
     """How far one stage of a build has come.
 
     Attributes:
-        stage: "reading", "encoding", "training", "adding", "measuring" or "counting words".
+        stage: "reading", "encoding", "training", "adding", "measuring", "counting words"
+            or "pushing".
         done: passages done in this stage.
         total: passages in all; None while the corpus is still being read.
         seconds: since the stage began.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from retrievers.graph import GraphRetriever as GraphRetriever
     from retrievers.graph import GraphSettings as GraphSettings
     from retrievers.hit import Hit as Hit
+    from retrievers.milvus import MilvusRetriever as MilvusRetriever
     from retrievers.opening import open_retriever as open_retriever
     from retrievers.rerank import RerankRetriever as RerankRetriever
 
@@ -40,6 +41,7 @@ _HOMES = {
     "GraphRetriever": "retrievers.graph",
     "GraphSettings": "retrievers.graph",
     "HybridRetriever": "retrievers.fusion",
+    "MilvusRetriever": "retrievers.milvus",
     "RerankRetriever": "retrievers.rerank",
     "ResultCache": "retrievers.cache",
     "Retriever": "retrievers.base",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from indexes.index import Index
 from indexes.store import PassageStore
+from retrievers.deadline import search_until
 from retrievers.errors import InvalidQuery, RetrievalTimeout
 from retrievers.hit import Hit
 
@@ -98,7 +100,8 @@ class BaseRetriever(ABC):
 
         The search runs in one of the retriever's `THREADS` threads. After a timeout, or when the
         caller is cancelled, a search that still waits for a thread is called off; one that runs
-        cannot be stopped: its result is thrown away, and the process waits for it at its exit.
+        here cannot be stopped: its result is thrown away, and the process waits for it at its
+        exit. One that waits for another machine ends with the time.
 
         Args:
             queries: see `search_many`.
@@ -111,9 +114,10 @@ class BaseRetriever(ABC):
         """
         if timeout is not None and not timeout > 0:
             raise InvalidQuery(f"The timeout is {timeout!r}.", "Give seconds above 0, or None.")
-        running = self._pool().submit(self.search_many, list(queries), k)
-        waiting = asyncio.wrap_future(running)
         limit = None if timeout is None or math.isinf(timeout) else timeout
+        deadline = None if limit is None else time.monotonic() + limit
+        running = self._pool().submit(self._search_until, deadline, list(queries), k)
+        waiting = asyncio.wrap_future(running)
         try:
             await asyncio.wait({waiting}, timeout=limit)
             if waiting.done():
@@ -124,6 +128,12 @@ class BaseRetriever(ABC):
             f"No passages were found within {timeout:g} seconds ({len(queries)} queries).",
             "Allow more time, ask for fewer passages, or use a faster retriever.",
         )
+
+    def _search_until(
+        self, deadline: float | None, queries: Sequence[str], k: int
+    ) -> list[list[Hit]]:
+        with search_until(deadline):
+            return self.search_many(queries, k)
 
     def _pool(self) -> ThreadPoolExecutor:
         with _POOL_LOCK:

@@ -23,6 +23,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from indexes.milvus import TIMEOUT as MILVUS_TIMEOUT
 from retrievers.cache import MAX_ENTRIES
 from retrievers.diversity import LAMBDA
 from retrievers.diversity import TOP as MMR_TOP
@@ -37,6 +38,43 @@ class DenseConfig:
     """`dense`: passages whose vectors are close to the query's."""
 
     kind: ClassVar[str] = "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class MilvusConfig:
+    """`milvus`: what `dense` finds, searched by a Milvus server; see `retrievers.milvus`.
+
+    The token is taken from the environment (MILVUS_TOKEN): a description holds no secrets.
+
+    Attributes:
+        uri: as `http://host:19530`, or a path of Milvus Lite that ends in `.db`; a relative one is
+            seen from the working directory.
+        collection: None for the name that `selfrag index push` makes of the index.
+        database: None for the server's default one.
+        timeout: seconds for each request.
+        parameters: of Milvus's search, for its kind of index, as {"ef": 200}.
+    """
+
+    kind: ClassVar[str] = "milvus"
+    uri: str
+    collection: str | None = None
+    database: str | None = None
+    timeout: float = MILVUS_TIMEOUT
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("uri", "collection", "database"):
+            if name == "uri" or getattr(self, name) is not None:
+                _text(self.kind, name, getattr(self, name))
+        if not _is_number(self.timeout) or not self.timeout > 0:
+            raise InvalidRetriever(
+                f"The timeout of milvus is {self.timeout!r}.", "It must be seconds above 0."
+            )
+        if not isinstance(self.parameters, Mapping):
+            raise InvalidRetriever(
+                f"The parameters of milvus are {self.parameters!r}.",
+                "Write a mapping of names to values, as {ef: 200}.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +125,7 @@ class GraphConfig:
     """`graph`: a walk from another retriever's first passages; see `retrievers.graph`.
 
     Attributes:
-        of: the retriever below: `dense`, `bm25`, `graph`, or a `hybrid` of these.
+        of: the retriever below: `dense`, `milvus`, `bm25`, `graph`, or a `hybrid` of these.
         settings: of the walk; in a mapping each stands beside `of` under its own name.
     """
 
@@ -98,10 +136,10 @@ class GraphConfig:
     def __post_init__(self) -> None:
         ranking = self.of.members if isinstance(self.of, HybridConfig) else (self.of,)
         for node in ranking:
-            if not isinstance(node, DenseConfig | BM25Config | GraphConfig):
+            if not isinstance(node, DenseConfig | MilvusConfig | BM25Config | GraphConfig):
                 raise InvalidRetriever(
                     f"A graph cannot walk from what {node.kind} finds there.",
-                    "Let it be of dense, bm25, graph, or a hybrid of these.",
+                    "Let it be of dense, milvus, bm25, graph, or a hybrid of these.",
                 )
 
 
@@ -170,12 +208,19 @@ class CacheConfig:
 
 
 Node = (
-    DenseConfig | BM25Config | HybridConfig | GraphConfig | RerankConfig | MMRConfig | CacheConfig
+    DenseConfig
+    | MilvusConfig
+    | BM25Config
+    | HybridConfig
+    | GraphConfig
+    | RerankConfig
+    | MMRConfig
+    | CacheConfig
 )
 NODES: Mapping[str, type[Node]] = {
     node.kind: node
     for node in (
-        *(HybridConfig, DenseConfig, BM25Config, GraphConfig),
+        *(HybridConfig, DenseConfig, MilvusConfig, BM25Config, GraphConfig),
         *(RerankConfig, MMRConfig, CacheConfig),
     )
 }

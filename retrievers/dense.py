@@ -32,8 +32,32 @@ class QueryEncoder(PassageEncoder, Protocol):
         ...
 
 
+class SearchableVectors(Protocol):
+    """What dense retrieval needs of vectors; `indexes.nearest.VectorIndex` says what each means."""
+
+    @property
+    def ntotal(self) -> int:
+        """How many rows one search can give."""
+        ...
+
+    def search(
+        self, queries: npt.NDArray[np.float32], k: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """The `k` nearest rows of each query, best first."""
+        ...
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+        """The exact vectors of rows; None where the scores of `search` are to be used."""
+        ...
+
+
 class DenseRetriever(IndexRetriever):
     """Ranks by the similarity of vectors.
+
+    Args:
+        index: what is searched.
+        encoder: the one that it was built with.
+        vectors: where its vectors are searched; None for the index's own.
 
     Raises:
         MissingPart: the index was built, or opened, without vectors.
@@ -41,10 +65,12 @@ class DenseRetriever(IndexRetriever):
         EncoderMismatch: the encoder is not the one that the index was built with.
     """
 
-    def __init__(self, index: Index, encoder: QueryEncoder) -> None:
+    def __init__(
+        self, index: Index, encoder: QueryEncoder, vectors: SearchableVectors | None = None
+    ) -> None:
         super().__init__(index)
         self.encoder = encoder
-        self._vectors = index.require_vectors()
+        self._vectors = index.require_vectors() if vectors is None else vectors
         record = index.manifest.encoder
         assert record is not None, "an index with vectors records its encoder"
         if encoder.dimension != record.dimension:
@@ -81,7 +107,7 @@ class DenseRetriever(IndexRetriever):
         """See `IndexRetriever.rank_rows`."""
         matrix = self.encoder.encode_queries(list(queries))
         matrix = check_vectors(matrix, len(queries), self._dimension)
-        total = len(self.index)
+        total = self._vectors.ntotal
         wanted = min(k, total)
         fetched = min(total, wanted + _SPARE_ROWS)
         near, numbers = self._vectors.search(matrix, fetched)
@@ -100,7 +126,7 @@ class DenseRetriever(IndexRetriever):
         if not vector.any():
             # No token of the query is known to the encoder: every passage would be as good.
             return RankedRows.empty()
-        total = len(self.index)
+        total = self._vectors.ntotal
         while True:
             scores = self._scores(vector, near, rows)
             rows, scores = rows[rows >= 0], scores[rows >= 0]

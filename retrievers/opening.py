@@ -20,6 +20,7 @@ from retrievers.configuration import (
     DenseConfig,
     GraphConfig,
     HybridConfig,
+    MilvusConfig,
     MMRConfig,
     Node,
     RerankConfig,
@@ -57,7 +58,8 @@ def open_retriever(
 
     Raises:
         InvalidRetriever: the description is not valid, or `config` and `kind` are both given.
-        StorageError: the index cannot be opened, lacks a part, or has another encoder.
+        StorageError: the index cannot be opened, lacks a part, or has another encoder; a Milvus
+            server cannot be reached, or its collection is not that of the index.
         EncoderNotFound, EncoderUnreadable, EncoderUnclear, ModelUnreadable: a model cannot be
             loaded.
     """
@@ -117,6 +119,8 @@ class _Opening:
         match node:
             case DenseConfig():
                 return DenseRetriever(self._index, self._require_encoder())
+            case MilvusConfig():
+                return self._open_milvus(node)
             case BM25Config():
                 return BM25Retriever(self._index)
             case HybridConfig():
@@ -143,6 +147,16 @@ class _Opening:
             case CacheConfig():
                 cache = ResultCache(node.path, node.max_entries)
                 return CachedRetriever(self.open(node.of), cache, self._index.fingerprint)
+
+    def _open_milvus(self, node: MilvusConfig) -> BaseRetriever:
+        from indexes.milvus import MilvusAddress, MilvusServer
+        from indexes.milvus_collection import MilvusCollection
+        from retrievers.milvus import MilvusRetriever
+
+        # The server first: a model takes longer to load than a wrong address to be noticed.
+        server = MilvusServer(MilvusAddress(node.uri, node.database), node.timeout)
+        collection = MilvusCollection.open(server, self._index.manifest, node.collection)
+        return MilvusRetriever(self._index, self._require_encoder(), collection, node.parameters)
 
     def _require_encoder(self) -> QueryEncoder:
         """The encoder that was given, or the one that the index records; loaded once."""

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from decoding.backend import Backend
 from decoding.generation import Draft
 from retrievers.base import Retriever
+from retrievers.deadline import search_until
 from selfrag.answer import Answer
 from selfrag.errors import Closed, RecordingIncomplete
 from selfrag.events import EventLog
@@ -252,16 +253,20 @@ class Scheduler:
                 )
         job.retrieval += 1
         job.retrieval_deadline = time.monotonic() + job.retrieval_timeout
-        arguments = (job, job.retrieval, retriever, request)
+        deadline = min(job.deadline, job.retrieval_deadline)
+        arguments = (job, job.retrieval, retriever, request, deadline)
         threading.Thread(target=self._search, args=arguments, daemon=True).start()
         return None
 
-    def _search(self, job: Job, number: int, retriever: Retriever, request: Retrieve) -> None:
+    def _search(
+        self, job: Job, number: int, retriever: Retriever, request: Retrieve, deadline: float
+    ) -> None:
         """In a thread of its own: ask the retriever, once more if it raises."""
         result = Retrieved((), error="not asked")
         for _ in range(RETRIEVAL_ATTEMPTS):
             try:
-                result = Retrieved(tuple(retriever.search(request.query, request.k)))
+                with search_until(deadline):
+                    result = Retrieved(tuple(retriever.search(request.query, request.k)))
                 break
             except Exception as error:
                 result = Retrieved((), error=f"{type(error).__name__}: {error}")

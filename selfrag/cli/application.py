@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from selfrag.cli import ask, doctor, index_changes, search
+from selfrag.cli import ask, doctor, index_push, search
 from selfrag.cli.failures import report_failure
 
 EXIT_CODES = """Exit codes: 0 done; 1 a check failed, or an internal error; 2 wrong usage, bad input
@@ -51,7 +51,7 @@ def root(
 
 application.command("ask", epilog=EXIT_CODES)(ask.ask)
 application.command("search", epilog=EXIT_CODES)(search.search)
-application.add_typer(index_changes.application, name="index")
+application.add_typer(index_push.application, name="index")
 application.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 
 

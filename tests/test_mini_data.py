@@ -188,9 +188,11 @@ def test_pieces_do_not_depend_on_position(tokenizer: PreTrainedTokenizerFast) ->
 def test_encoding_parts_equals_encoding_the_whole(
     examples: list[Example], tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    encoder = Encoder(tokenizer)
+    encoder = Encoder(tokenizer, Random(1))
     for example in examples[:300]:
-        ids, labels = encoder.encode(example)
+        row = encoder.encode(example)
+        ids, labels = row.ids, row.labels
+        assert row.branches == [0] * len(ids)
         assert ids == tokenizer(example.prompt + example.output + "</s>").input_ids
         assert tokenizer.decode(ids) == f"<s>{example.prompt}{example.output}</s>"
         prompt = len(tokenizer(example.prompt).input_ids)

@@ -87,6 +87,20 @@ class Example:
         return [*parts, (f"[Utility:{self.utility}]</s>", True)]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """One question with several first segments, none of which knows of the others. After
+    `[Retrieval]` they branch, each with its passage."""
+
+    instruction: str
+    branches: tuple[Segment, ...]
+
+    @property
+    def prompt(self) -> str:
+        """The text before the branches, with the token that all of them share."""
+        return PROMPT.format(instruction=self.instruction)
+
+
 def helpless(passage: Passage) -> Segment:
     """The segment after a passage that does not answer."""
     return Segment(RETRIEVAL, UNKNOWN, passage, IRRELEVANT)

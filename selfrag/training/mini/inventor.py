@@ -64,5 +64,5 @@ class Inventor:
 
 def kind_weights() -> list[float]:
     """How often each kind is drawn: about by its share of the corpus."""
-    heavy = {"country": 3.0, "element": 2.0, "person": 3.0, "work": 2.0, "record": 1.5, "term": 1.0}
+    heavy = {"country": 4.0, "element": 3.0, "person": 4.0, "work": 2.0, "record": 2.5, "term": 2.0}
     return [heavy.get(kind.key, 1.0) for kind in KINDS]

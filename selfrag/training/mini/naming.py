@@ -69,9 +69,9 @@ class Names:
         """A name for a thing of this kind: invented, spliced from real words, or a real one."""
         real = self.lexicon.names.get(kind.naming)
         chance = rng.random()
-        if real and chance < 0.15:
+        if real and chance < 0.45:
             return rng.choice(real)
-        if real and chance < 0.30:
+        if real and chance < 0.6:
             return mutated(rng.choice(real), rng, self.lexicon.model)
         return self._new(kind.naming, rng)
 

@@ -20,10 +20,7 @@ from selfrag.training.mini.example import (
     Segment,
     helpless,
 )
-from selfrag.training.mini.generator import Generator
-from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.material import Material
-from selfrag.training.mini.reading import Reader
 from selfrag.training.mini.schemas.questions import plain_question, question, with_habits
 from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence
 
@@ -155,30 +152,16 @@ COURSE: tuple[Callable[[Material], list[Example]], ...] = (
 COURSE_WEIGHTS = (12, 8, 8, 8, 50, 14)
 
 
-class Primer(Generator):
-    """Draws `primer_share` of its examples from the first course, `reading_share` from the reading
-    exercises, the others from the mixture."""
+class Primer:
+    """Draws examples of the first course."""
 
-    def __init__(
-        self,
-        inventor: Inventor,
-        seed: int,
-        long_share: float = 0.2,
-        primer_share: float = 0.85,
-        reading_share: float = 0.0,
-    ) -> None:
-        super().__init__(inventor, seed, long_share)
-        self.primer_share, self.reading_share = primer_share, reading_share
-        self.reader = Reader(self.material)
+    def __init__(self, material: Material) -> None:
+        self.material = material
         self._pending: list[Example] = []
 
     def example(self) -> Example:
-        """The next example."""
-        chance = self.rng.random()
-        if chance < self.reading_share:
-            return self.reader.example()
-        if chance >= self.reading_share + self.primer_share:
-            return super().example()
+        """The next example; they come in groups that share a question."""
         if not self._pending:
-            self._pending = self.rng.choices(COURSE, COURSE_WEIGHTS)[0](self.material)
+            maker = self.material.rng.choices(COURSE, COURSE_WEIGHTS)[0]
+            self._pending = maker(self.material)
         return self._pending.pop()

@@ -50,20 +50,26 @@ class Section:
 
 
 def read_sections(folder: Path = EXERCISES) -> list[Section]:
-    """The sections of all files of the folder. ValueError for a line that fits no form."""
+    """The sections of all files of the folder, those about one kind together. ValueError for a
+    line that fits no form."""
     sections: list[Section] = []
+    kinds: dict[str, Section] = {}
     for path in sorted(folder.glob("*.txt")):
-        fact = None
+        fact, section = None, Section("", "")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             mark, text = line[:2], line[2:].strip()
             if line.startswith("## "):
-                sections.append(_section(line[3:].strip()))
+                section = _section(line[3:].strip())
+                if section.kind not in kinds:
+                    sections.append(section)
+                if section.kind:
+                    section = kinds.setdefault(section.kind, section)
             elif mark == "U ":
-                sections[-1].unasked.append(text)
+                section.unasked.append(text)
             elif mark in ("S ", "Q ", "T "):
                 if fact is None:
                     fact = Fact()
-                    sections[-1].facts.append(fact)
+                    section.facts.append(fact)
                 _add(fact, mark[0], text)
             elif line.strip():
                 raise ValueError(f"{path.name}, line {number} fits no form: {line!r}")
@@ -150,6 +156,11 @@ class Reader:
         text = filled(template, values)
         return slot, with_habits(text, self.rng) if self.rng.random() < 0.4 else text
 
+    def unasked_question(self, section: Section, values: dict[str, str]) -> str:
+        """A question that nothing in the section answers."""
+        text = filled(self.rng.choice(section.unasked), values)
+        return with_habits(text, self.rng) if self.rng.random() < 0.4 else text
+
     def stated(self, fact: Fact, values: dict[str, str]) -> str:
         """A sentence that states the fact."""
         return filled(self.rng.choice(fact.statements), values)
@@ -231,8 +242,7 @@ def unasked(reader: Reader) -> list[Example]:
     section, fact, values, thing = reader.draw()
     if not section.unasked:
         return []
-    text = filled(reader.rng.choice(section.unasked), values)
-    text = with_habits(text, reader.rng) if reader.rng.random() < 0.4 else text
+    text = reader.unasked_question(section, values)
     sentences = reader.beside(section, fact, values, thing)
     if thing is None and reader.rng.random() < 0.5:
         sentences.append(reader.stated(fact, values))

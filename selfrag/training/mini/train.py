@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from selfrag.training.masking import IGNORED
-from selfrag.training.mini.batches import Batches
+from selfrag.training.mini.batches import Batches, attention, positions
+from selfrag.training.mini.mixture import Shares
 from selfrag.training.mini.muon import Muon
 from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
 
@@ -30,17 +31,19 @@ The labels are defined in `selfrag/training/mini/example.py`. License: MIT.
 """
 
 
-FIRST_COURSE = (0.0, 0.85, 0.0)
-"""`long_share`, `primer_share` and `reading_share` in the beginning."""
+FIRST_COURSE = Shares(judged=0.0, reading=0.0, primer=0.85, requests=0.0, long=0.0)
+"""Of the examples in the beginning."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """What a run does. minutes: of training in all; decay: the share of them with a falling rate;
-    primer_share, reading_share: of examples from the first course and of reading exercises (see
-    `primer`, `reading`); long_share: of examples with several segments among the others. All this
-    after the first `short_until` of the time, in which nearly all are from the first course.
+    judged_share, reading_share, primer_share, requests_share, long_share: see `mixture.Shares`;
+    they hold after the first `short_until` of the time, in which nearly all examples are from the
+    first course.
     control_weight: of a control token against a word; the judgements are few among many words.
+    relevant_weight: of `[Relevant]` against other control tokens; of the judged passages most are
+    not.
     text_weight: of the loss on questions and passages in the first `text_until` of the time. To
     predict a passage from its question is to learn which passages fit; after that only outputs
     count."""
@@ -49,11 +52,14 @@ class TrainingPlan:
     tokens: int = 2048
     rate: float = 1e-3
     decay: float = 0.33
-    long_share: float = 0.2
-    primer_share: float = 0.2
-    reading_share: float = 0.4
+    judged_share: float = 0.3
+    reading_share: float = 0.1
+    primer_share: float = 0.15
+    requests_share: float = 0.1
+    long_share: float = 0.3
     short_until: float = 0.25
     control_weight: float = 5.0
+    relevant_weight: float = 1.5
     text_weight: float = 0.5
     text_until: float = 0.5
     layers: int = 6
@@ -64,10 +70,21 @@ class TrainingPlan:
     compiled: bool = True
     checkpoint_minutes: float = 8.0
 
+    @property
+    def shares(self) -> Shares:
+        """Of the examples after the beginning."""
+        return Shares(
+            self.judged_share,
+            self.reading_share,
+            self.primer_share,
+            self.requests_share,
+            self.long_share,
+        )
+
 
 def new_model(plan: TrainingPlan, vocabulary: int) -> LlamaForCausalLM:
-    """A Llama of this size with fresh weights. Attention is written out while training: on the CPU
-    the backward pass of the fused one takes half of the time."""
+    """A Llama of this size with fresh weights. With bfloat16 units attention is written out: there
+    the backward pass of the fused one takes half of the time. In float32 the fused one wins."""
     torch.manual_seed(plan.seed)
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -83,7 +100,7 @@ def new_model(plan: TrainingPlan, vocabulary: int) -> LlamaForCausalLM:
         pad_token_id=vocabulary - 1,
         use_cache=False,
     )
-    config._attn_implementation = "eager"
+    config._attn_implementation = "eager" if fast_bfloat16() else "sdpa"
     return LlamaForCausalLM(config)
 
 
@@ -131,6 +148,7 @@ class Trainer:
         self.tokenizer_folder = folder / "tokenizer"
         self.vocabulary = len(load_tokenizer(self.tokenizer_folder))
         self.first_control = self.vocabulary - 1 - len(CONTROL_TOKENS)
+        self.relevant = self.first_control + CONTROL_TOKENS.index("[Relevant]")
         self.model = new_model(plan, self.vocabulary)
         self.optimisers = optimisers(self.model, plan.rate)
         self.seconds, self.steps, self.tokens_seen, self.resumed = 0.0, 0, 0, 0
@@ -167,10 +185,10 @@ class Trainer:
         if self.preview is not None:
             export(self.model, self.tokenizer_folder, self.preview)
 
-    def _batches(self, shares: tuple[float, float, float]) -> Iterator[tuple[Tensor, Tensor]]:
-        seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(shares[0] * 100)
+    def _batches(self, shares: Shares) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        seed = self.plan.seed * 100_000 + self.resumed * 1000 + int(shares.long * 100)
         seed = seed * self.processes + self.rank
-        data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, *shares)
+        data = Batches(self.tokenizer_folder, self.facts, seed, self.plan.tokens, shares)
         return iter(
             torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=32)
         )
@@ -197,21 +215,24 @@ class Trainer:
         self.model.train()
         share = self.seconds / (60 * plan.minutes)
         short = share < plan.short_until
-        later = (plan.long_share, plan.primer_share, plan.reading_share)
-        batches = self._batches(FIRST_COURSE if short else later)
+        batches = self._batches(FIRST_COURSE if short else plan.shares)
         saved = self.seconds
         losses: list[float] = []
         mark = (time.monotonic(), self.tokens_seen)
         started = time.monotonic()
         while share < 1.0:
             if short and share >= plan.short_until:
-                short, batches = False, self._batches(later)
-            ids, labels = next(batches)
+                short, batches = False, self._batches(plan.shares)
+            ids, labels, branches = next(batches)
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
                     group["lr"] = rate_at(plan, self.steps, share)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
-                states = body(input_ids=ids).last_hidden_state[:, :-1]
+                states = body(
+                    input_ids=ids,
+                    attention_mask=attention(branches),
+                    position_ids=positions(branches),
+                ).last_hidden_state[:, :-1]
                 targets = labels[:, 1:]
                 counted = targets != IGNORED
                 logits = self.model.lm_head(states[counted])
@@ -219,6 +240,7 @@ class Trainer:
                 each = cross_entropy(logits.float(), answers, reduction="none")
                 control = (answers >= self.first_control).float()
                 weights = 1 + (plan.control_weight - 1) * control
+                weights[answers == self.relevant] *= plan.relevant_weight
                 loss = (each * weights).sum() / weights.sum()
                 total = loss
                 if share < plan.text_until:

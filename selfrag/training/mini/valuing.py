@@ -30,7 +30,7 @@ CLOSED = {
 
 
 class Values:
-    """Draws values of every sort: mostly new ones, now and then true ones of something else."""
+    """Draws values of every sort: new ones, and true ones of something else."""
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
@@ -39,7 +39,7 @@ class Values:
         """One value of this sort, as text."""
         real = self.lexicon.pool.get(sort)
         text = self._new(sort, rng)
-        share = 0.25 if text else 1.0
+        share = 0.5 if text else 1.0
         if real and rng.random() < share:
             text = rng.choice(real)
             if share == 1.0 and rng.random() < 0.5:

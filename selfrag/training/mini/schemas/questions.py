@@ -9,6 +9,7 @@ from random import Random
 
 from selfrag.training.mini.schemas.record_shapes import record_question
 from selfrag.training.mini.schemas.relation import Entity, Relation, capitalised, fill
+from selfrag.training.mini.schemas.wordings import wordings
 from selfrag.training.mini.schemas.wrappers import (
     CLAUSE_WRAPPERS,
     CLOSERS,
@@ -45,24 +46,27 @@ def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str)
         asked = record_question(entity.name, rng)
         if asked is not None:
             return asked
+    more = wordings(entity.kind.key, relation.key)
+    nouns = relation.nouns + more.nouns
     weights = (
-        3.0 if relation.nouns else 0.0,
-        3.0 if relation.questions else 0.0,
+        3.0 if nouns else 0.0,
+        4.0 if relation.questions else 0.0,
         1.5 if relation.clauses else 0.0,
     )
     shape = rng.choices(("noun", "question", "clause"), weights)[0]
     if shape == "noun":
-        noun = rng.choice(relation.nouns)
+        noun = rng.choice(nouns)
         return noun_question(rng.choice(_noun_forms(noun)[0]), noun, entity, value, spoken)
     if shape == "question":
-        return fill(rng.choice(relation.questions), entity, value, spoken)
-    clause = fill(rng.choice(relation.clauses), entity, value, spoken)
+        return fill(rng.choice(relation.questions + more.questions), entity, value, spoken)
+    clause = fill(rng.choice(relation.clauses + more.clauses), entity, value, spoken)
     return rng.choice(CLAUSE_WRAPPERS).replace("{c}", clause)
 
 
 def inverse_question(entity: Entity, relation: Relation, rng: Random) -> str:
     """One question that names the value and asks for the thing."""
-    text = fill(rng.choice(relation.inverses), entity, entity.values[relation.key])
+    inverses = relation.inverses + wordings(entity.kind.key, relation.key).inverses
+    text = fill(rng.choice(inverses), entity, entity.values[relation.key])
     if rng.random() < 0.35:
         return rng.choice(CLAUSE_WRAPPERS).replace("{c}", text[:1].lower() + text[1:].rstrip("?"))
     return text
@@ -101,18 +105,19 @@ def all_questions(entity: Entity, relation: Relation) -> Iterator[str]:
     """Every phrasing of the question for the value, then of its inverses, each once."""
     value = entity.values.get(relation.key, "")
     seen: set[str] = set()
+    more = wordings(entity.kind.key, relation.key)
     texts = [
         noun_question(wrapper, noun, entity, value, entity.spoken)
-        for noun in relation.nouns
+        for noun in relation.nouns + more.nouns
         for wrapper in _noun_forms(noun)[0]
     ]
-    texts += [fill(text, entity, value) for text in relation.questions]
+    texts += [fill(text, entity, value) for text in relation.questions + more.questions]
     texts += [
         wrapper.replace("{c}", fill(clause, entity, value))
-        for clause in relation.clauses
+        for clause in relation.clauses + more.clauses
         for wrapper in CLAUSE_WRAPPERS
     ]
-    texts += [fill(text, entity, value) for text in relation.inverses]
+    texts += [fill(text, entity, value) for text in relation.inverses + more.inverses]
     for text in texts:
         text = capitalised(text)
         if text not in seen:

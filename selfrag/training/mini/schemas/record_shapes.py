@@ -1,12 +1,16 @@
 """Records asked for by their noun: "Which lake is the largest in Africa?" and many other shapes.
 
 `{m}` is the superlative, `{n}` the noun, `{p}` its plural, `{w}` what follows them, which parts
-into a place `{b}` and a measure `{t}` ("by area"); `{o}` owns the record, `{W}` is the place first.
+into a place `{b}` and a measure `{t}` ("by area"); `{o}` owns the record, `{W}` is the place
+first; `{m1}` is the superlative without its rank. Further shapes are among the wordings of
+`record`, a section for each group.
 """
 
 import re
 from collections.abc import Sequence
 from random import Random
+
+from selfrag.training.mini.schemas.wordings import wordings
 
 RECORD_NAME = re.compile(
     r"(?P<most>(?:second-|third-)?"
@@ -124,6 +128,9 @@ AREA_SHAPES = (
     "In terms of area, which {n} is the {m}{b}?",
     "Measured by area, what is the {m} {n}{b}?",
 )
+OTHER_WORDS = {"tallest": "highest"}
+"""Superlatives asked for with the words of another one."""
+SLOT = re.compile(r"\{(\w+)\}")
 RECORD_SYNONYMS = (("largest", "biggest"), ("fastest", "quickest"))
 UNCHANGED_PLURALS = ("species", "fish", "series")
 
@@ -156,33 +163,44 @@ def _record_shapes(most: str, noun: str, where: str) -> tuple[list[Sequence[str]
     """The groups of shapes that fit a record, and the words for their slots."""
     base, by, tail = where.partition(" by ")
     words = {"n": noun, "m": most, "w": where, "b": base, "t": by + tail}
-    groups: list[Sequence[str]] = [RECORD_SHAPES, RECORD_SHAPES]
-    several, compared = _several(noun), _compared(most)
     if noun.startswith("of "):
-        return [RECORD_MEMBER_SHAPES], words
+        return [_with_more(RECORD_MEMBER_SHAPES, "member")], words
+    plain = _with_more(RECORD_SHAPES, "plain")
+    groups: list[Sequence[str]] = [plain, plain, _with_more((), OTHER_WORDS.get(most, most))]
+    rank, _, first = most.rpartition("-")
+    if rank in ("second", "third"):
+        words["m1"] = first
+        groups.append(_with_more((), "ranked") if rank == "second" else ())
+    several, compared = _several(noun), _compared(most)
     if several is not None:
         words["p"] = several
-        groups.append(RECORD_GROUP_SHAPES)
-        if most in RECORD_MEASURES and not by and noun != "number":
-            words["d"] = RECORD_MEASURES[most]
-            groups.append(RECORD_MEASURED_SHAPES)
+        groups.append(_with_more(RECORD_GROUP_SHAPES, "group"))
+        if first in RECORD_MEASURES and not by and noun != "number":
+            words["d"] = RECORD_MEASURES[first]
+            own = () if rank else RECORD_MEASURED_SHAPES
+            groups.append(_with_more(own, f"{rank}_measured" if rank else "measured"))
     if compared is not None:
         words["c"] = compared
-        groups.append(RECORD_COMPARED_SHAPES)
+        groups.append(_with_more(RECORD_COMPARED_SHAPES, "compared"))
     place = re.fullmatch(r" (in|of) ((?:the )?[A-Z]\S*(?: [A-Z]\S*)*|the \w+|the \w+ \w+)", base)
     if place is not None:
         owner = place[2]
         words["o"] = owner + ("'" if owner.endswith("s") else "'s")
-        groups.append(RECORD_OWNED_SHAPES)
+        groups.append(_with_more(RECORD_OWNED_SHAPES, "owned"))
         if place[1] == "in":
             words["W"] = base.strip().replace("in ", "In ", 1)
-            groups.append(RECORD_PLACED_SHAPES)
+            groups.append(_with_more(RECORD_PLACED_SHAPES, "placed"))
     if most.endswith(" populous"):
         words["f"] = "most" if most.startswith("most") else "fewest"
-        groups.append(PEOPLED_SHAPES)
+        groups.append(_with_more(PEOPLED_SHAPES, "peopled"))
     elif tail == "area":
-        groups.append(AREA_SHAPES)
-    return groups, words
+        groups.append(_with_more(AREA_SHAPES, "area"))
+    return [group for group in groups if group], words
+
+
+def _with_more(own: tuple[str, ...], group: str) -> tuple[str, ...]:
+    """The shapes of a group with those that the wordings add."""
+    return own + wordings("record", group).questions
 
 
 def record_question(name: str, rng: Random) -> str | None:
@@ -191,7 +209,10 @@ def record_question(name: str, rng: Random) -> str | None:
     if found is None:
         return None
     groups, words = _record_shapes(found["most"], found["noun"], found["where"] or "")
-    text = rng.choice(rng.choice(groups)).format(**words)
+    shape = rng.choice(rng.choice(groups))
+    while not set(SLOT.findall(shape)) <= words.keys():
+        shape = rng.choice(rng.choice(groups))
+    text = shape.format(**words)
     for plain, other in RECORD_SYNONYMS:
         if plain in text and rng.random() < 0.15:
             text = text.replace(plain, other)

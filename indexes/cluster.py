@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexes.errors import ClusterUnreachable, InvalidSetting, MissingLibrary
+
+_SECONDS_TO_CONNECT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class RayCluster:
     gpus_per_worker: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.address or self.address.startswith("ray://"):
+        known = self.address in ("local", "auto") or ":" in self.address
+        if not known or "://" in self.address:
             raise InvalidSetting(
                 f"The address of the Ray cluster is {self.address!r}.",
                 'Allowed are "local", "auto" and host:port. Workers read passages from the machine '
@@ -90,7 +94,11 @@ class RayCluster:
     def _join(self, ray: Any) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers else
         local = self.address == "local"
+        host, _, port = self.address.rpartition(":")
         try:
+            if host:  # Ray itself tries for minutes
+                with socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT):
+                    pass
             ray.init(
                 address=self.address,
                 num_cpus=self.workers if local else None,

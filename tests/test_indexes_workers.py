@@ -250,7 +250,7 @@ def test_attempts_are_counted() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"address": ""}, {"address": "ray://host:10001"}, {"workers": 0}]
+    [{"address": ""}, {"address": "host"}, {"address": "ray://host:10001"}, {"workers": 0}]
     + [{"gpus_per_worker": gpus} for gpus in (-1, 1.5, float("nan"))],
 )
 def test_clusters_that_cannot_be_are_refused(values: dict[str, Any]) -> None:

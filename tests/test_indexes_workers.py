@@ -224,6 +224,12 @@ def test_pieces_make_up_shards(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(found), HashEncoder().encode_passages(many(70)))
 
 
+def test_pieces_do_not_depend_on_the_working_folder() -> None:
+    pieces = list(workers._pieces([Shard(Path("a"), 0, 3), Shard(Path("b"), 3, 2)], 2))
+    assert [piece["file"] for piece in pieces] == [str(Path.cwd() / name) for name in "aab"]
+    assert [(p["row"], p["begin"], p["end"]) for p in pieces] == [(0, 0, 2), (2, 2, 3), (3, 0, 2)]
+
+
 @pytest.mark.usefixtures("answers")
 def test_failures_of_workers_have_names(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, 5)

@@ -172,7 +172,7 @@ def _pieces(shards: Sequence[Shard], rows: int) -> Iterator[dict[str, Any]]:
         for begin in range(0, shard.rows, rows):
             yield {
                 "row": shard.first_row + begin,
-                "file": str(shard.file),
+                "file": os.path.abspath(shard.file),  # workers have folders of their own
                 "begin": begin,
                 "end": min(begin + rows, shard.rows),
             }

@@ -67,7 +67,7 @@ class Encoder:
         allow_download: bool = False,
     ) -> None:
         self._name = str(name)
-        self._given = {
+        self._given: dict[str, Any] = {
             "query_prefix": query_prefix,
             "passage_prefix": passage_prefix,
             "pooling": pooling,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from indexes.changes import add_passages as add_passages
     from indexes.changes import compact_index as compact_index
     from indexes.changes import delete_passages as delete_passages
+    from indexes.cluster import RayCluster as RayCluster
     from indexes.errors import StorageError as StorageError
     from indexes.graph_build import add_graph as add_graph
     from indexes.importing import import_index as import_index
@@ -35,6 +36,7 @@ _HOMES = {
     "MilvusAddress": "indexes.milvus",
     "Passage": "indexes.passage",
     "PassageStore": "indexes.store",
+    "RayCluster": "indexes.cluster",
     "StorageError": "indexes.errors",
     "VerifyReport": "indexes.verify",
     "WordSettings": "indexes.words",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from indexes.building.pipeline import Pipeline
 from indexes.building.plan import EncodedVectors, Plan
 from indexes.building.resume import begin, keeps
 from indexes.building.source import identity_of
+from indexes.building.workers import RayVectors
+from indexes.cluster import RayCluster
 from indexes.encoding import PassageEncoder
 from indexes.errors import DiskFull, InvalidSetting
 from indexes.lexical import BM25Settings
@@ -47,6 +50,7 @@ def build_index(
     rows_per_file: int = ROWS_PER_FILE,
     reading: Mapping[str, Any] | None = None,
     corpus_path: Path | str | None = None,
+    ray: RayCluster | None = None,
 ) -> Manifest:
     """Build an index of `source` in the folder `out` and publish it in one step.
 
@@ -72,6 +76,8 @@ def build_index(
         reading: further arguments of `read_passages`, for a file or folder.
         corpus_path: the file or folder that passages come from, where `source` is a stream of
             them made with the arguments in `reading`; without it such a build is not resumed.
+        ray: the Ray cluster whose workers encode; without it this process does. The index is the
+            same, and a build that was begun in one way can be gone on with in the other.
 
     Returns:
         The published manifest.
@@ -83,6 +89,7 @@ def build_index(
         InvalidSetting: a setting is not allowed, or does not fit the corpus.
         DimensionMismatch, InvalidVectors: the encoder does not keep its word.
         DiskFull: there is no space left; what was finished is kept.
+        MissingLibrary, ClusterUnreachable, EncoderNotLoaded, WorkerFailed: with `ray`.
     """
     folder = Path(out)
     settings = BM25Settings() if bm25 is True else (bm25 or None)
@@ -95,6 +102,8 @@ def build_index(
             f"The batch size is {batch_size}, a shard has {rows_per_file} passages.",
             "Both must be 1 or more.",
         )
+    if encoder is None and ray is not None:
+        raise InvalidSetting("A Ray cluster encodes, and there is no encoder.", "Leave one out.")
     if encoder is not None and bundle_encoder and encoder.folder is None:
         raise InvalidSetting(
             f"The encoder {encoder.name!r} has no files to bundle.", "Leave bundling out."
@@ -119,7 +128,12 @@ def build_index(
         batch_size=batch_size,
         rows_per_file=rows_per_file,
     )
-    return carry_out(plan, progress=progress, overwrite=overwrite, restart=restart)
+    if encoder is None or ray is None:
+        return carry_out(plan, progress=progress, overwrite=overwrite, restart=restart)
+    publish.prepare(folder, overwrite)  # looked at before a cluster is started, and again
+    with ray.joined() as workers:
+        plan = replace(plan, vectors=RayVectors(encoder, batch_size, workers))
+        return carry_out(plan, progress=progress, overwrite=overwrite, restart=restart)
 
 
 def carry_out(

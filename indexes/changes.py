@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from indexes import publish
 from indexes.build import carry_out, is_full_disk, now
 from indexes.building.addition import add_to_store, add_vectors
 from indexes.building.journal import Journal
-from indexes.building.plan import EncodedVectors, Plan
+from indexes.building.plan import EncodedVectors, Plan, VectorParts
 from indexes.building.resume import is_resumable
 from indexes.building.words import build_words
 from indexes.checksums import record_file
@@ -52,7 +52,7 @@ from indexes.manifest import (
 from indexes.passage import Passage
 from indexes.progress import Progress, Reporter
 from indexes.readers import read_passages
-from indexes.shards import ROWS_PER_FILE
+from indexes.shards import ROWS_PER_FILE, Shard
 from indexes.writer import write_counts
 
 _BLOCK_ROWS = 4096
@@ -202,11 +202,12 @@ class _StoredVectors:
                 f"The index {index.path} keeps no exact vectors.", "Build it again instead."
             )
 
-    def vectors(self, shard: Path, first_row: int, rows: int) -> Iterator[npt.NDArray[np.float32]]:
+    def vectors(self, shards: Sequence[Shard]) -> VectorParts:
         """See `indexes.building.plan.VectorSource.vectors`."""
-        for begin in range(first_row, first_row + rows, _BLOCK_ROWS):
-            chosen = self._rows[begin : min(begin + _BLOCK_ROWS, first_row + rows)]
-            yield self._vectors.stored(chosen)
+        for shard in shards:
+            end = shard.first_row + shard.rows
+            for begin in range(shard.first_row, end, _BLOCK_ROWS):
+                yield self._vectors.stored(self._rows[begin : min(begin + _BLOCK_ROWS, end)])
 
 
 @contextmanager

@@ -62,6 +62,18 @@ class InvalidSetting(StorageError, ValueError):
     """A build or search setting is not allowed."""
 
 
+class ClusterUnreachable(StorageError):
+    """A Ray cluster cannot be joined, or none can be started."""
+
+
+class EncoderNotLoaded(StorageError):
+    """A worker of a cluster cannot load the encoder, or loads another one."""
+
+
+class WorkerFailed(StorageError):
+    """Workers of a cluster failed or were lost; what was finished before is kept."""
+
+
 class InvalidVectors(StorageError, ValueError):
     """An encoder gave vectors of a wrong shape or with numbers that are not finite."""
 
@@ -110,7 +122,7 @@ class MissingLibrary(StorageError, ImportError):
 
     def __init__(self, library: str, purpose: str, extra: str) -> None:
         super().__init__(
-            f"{purpose} are read by {library}, which is not installed.",
+            f"{purpose} need {library}, which is not installed.",
             f'Install it: pip install "selfrag[{extra}]".',
         )
 

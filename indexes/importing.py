@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexes.build import carry_out
-from indexes.building.plan import EncodedVectors, Plan
+from indexes.building.plan import EncodedVectors, Plan, VectorParts
 from indexes.building.source import identity_of
 from indexes.encoding import PassageEncoder
 from indexes.errors import InvalidSetting, VectorsDoNotMatch
@@ -21,7 +21,7 @@ from indexes.lexical import BM25Settings
 from indexes.manifest import EncoderRecord, Manifest
 from indexes.progress import Progress
 from indexes.readers import read_passages
-from indexes.shards import ROWS_PER_FILE
+from indexes.shards import ROWS_PER_FILE, Shard
 from indexes.store import PassageStore
 from indexes.vectors import check_vectors
 
@@ -118,17 +118,18 @@ class GivenVectors:
         self._index_folder = folder
         self._sorted: Path | None = None
 
-    def vectors(self, shard: Path, first_row: int, rows: int) -> Iterator[npt.NDArray[np.float32]]:
+    def vectors(self, shards: Sequence[Shard]) -> VectorParts:
         """See `indexes.building.plan.VectorSource.vectors`."""
         if self._sorted is None:
-            self._sorted = self._sort(PassageStore.open(shard.parent))
+            self._sorted = self._sort(PassageStore.open(shards[0].file.parent))
         dimension = self.record.dimension
         with self._sorted.open("rb") as stream:
-            stream.seek(first_row * dimension * 4)
-            for begin in range(0, rows, _BLOCK_ROWS):
-                count = min(_BLOCK_ROWS, rows - begin)
-                numbers = np.fromfile(stream, np.float32, count * dimension)
-                yield numbers.reshape(count, dimension)
+            for shard in shards:
+                stream.seek(shard.first_row * dimension * 4)
+                for begin in range(0, shard.rows, _BLOCK_ROWS):
+                    count = min(_BLOCK_ROWS, shard.rows - begin)
+                    numbers = np.fromfile(stream, np.float32, count * dimension)
+                    yield numbers.reshape(count, dimension)
 
     def _sort(self, store: PassageStore) -> Path:
         file = store.path.parent / "parts" / "given.float32"

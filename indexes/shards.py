@@ -11,6 +11,7 @@ import json
 import os
 from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ def shard_name(number: int) -> str:
 def lookup_name(number: int) -> str:
     """The name of a shard's part of the id lookup, which is merged and removed at the end."""
     return f"lookup-{number:05d}.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Which passages of a store a shard holds.
+
+    Attributes:
+        file: its Arrow file.
+        first_row: the row of its first passage in the store.
+        rows: how many there are.
+    """
+
+    file: Path
+    first_row: int
+    rows: int
 
 
 class ShardWriter:
@@ -116,17 +132,37 @@ def shard_passages(file: Path) -> Iterator[Passage]:
     Raises:
         CorruptIndex: the file is damaged.
     """
+    for batch in shard_batches(file):
+        yield from passages_of(batch)
+
+
+def passages_of(batch: Any) -> Iterator[Passage]:
+    """The passages of an Arrow record batch with the columns of a shard."""
+    columns = [column.to_pylist() for column in batch.columns]
+    for id_, title, text, metadata in zip(*columns, strict=True):
+        yield Passage(id_, title, text, json.loads(metadata) if metadata else {})
+
+
+def shard_batches(file: Path, begin: int = 0, end: int | None = None) -> Iterator[Any]:
+    """Arrow record batches of the rows of a shard from `begin` to below `end`, not mapped.
+
+    Raises:
+        CorruptIndex: the file is damaged.
+    """
     import pyarrow as pa
 
     try:
         with pa.OSFile(str(file), "rb") as stream:
             reader = pa.ipc.open_file(stream)
-            for number in range(reader.num_record_batches):
+            # All batches of a file but its last have the same number of rows.
+            rows = reader.get_batch(0).num_rows
+            first = begin // rows
+            last = reader.num_record_batches if end is None else -(-end // rows)
+            for number in range(first, last):
                 batch = reader.get_batch(number)
                 batch.validate(full=True)
-                columns = [column.to_pylist() for column in batch.columns]
-                for id_, title, text, metadata in zip(*columns, strict=True):
-                    yield Passage(id_, title, text, json.loads(metadata) if metadata else {})
+                low = max(begin - number * rows, 0)
+                yield batch.slice(low, None if end is None else end - number * rows - low)
     except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
         raise CorruptIndex(
             f"{file} is damaged: {error}.", "Build the index again, or copy it again."

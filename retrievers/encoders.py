@@ -7,7 +7,9 @@ used only when it is allowed. What a model's own configuration says holds; known
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,16 @@ class Encoder:
         allow_download: bool = False,
     ) -> None:
         self._name = str(name)
+        self._given: dict[str, Any] = {
+            "query_prefix": query_prefix,
+            "passage_prefix": passage_prefix,
+            "pooling": pooling,
+            "normalise": normalise,
+            "similarity": similarity,
+            "device": device,
+            "batch_size": batch_size,
+            "allow_download": allow_download,
+        }
         self.folder: Path = locate_model(self._name, allow_download)
         self._batch_size = batch_size
         own_folder = Path(self._name).is_dir() and self.folder.parent.name != "snapshots"
@@ -102,6 +114,11 @@ class Encoder:
         self._set_similarity(similarity, normalise, family)
         self._pooling = pooling if bare else None
         self._fingerprint = self._make_fingerprint()
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        """Pickled are the name and the settings: where it is unpickled it is loaded again."""
+        name = os.path.abspath(self._name) if Path(self._name).is_dir() else self._name
+        return partial(Encoder, name, **self._given), ()
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ import pytest
 from storage_helpers import HashEncoder
 from typer.testing import CliRunner
 
+from indexes.cluster import RayCluster
 from indexes.errors import ResumedBuild
 from indexes.passage import Passage
 from indexes.readers import CorpusReader
@@ -212,6 +213,10 @@ def test_options_of_a_build_reach_the_library(
     name = str(corpus)
     run("index", "build", name, "o", "--encoder", "e", "--factory", "IVF4,Flat", "--overwrite")
     run("index", "build", name, "o", "--memory", "1.5GB", "--restart", "--on-error", "skip")
+    workers = ["--ray", "auto", "--ray-workers", "3", "--ray-gpus-per-worker", "0.5"]
+    run("index", "build", name, "o", "--encoder", "e", *workers)
+    lonely = run("index", "build", name, "o", *workers[2:])
+    assert lonely.exit_code == 2 and "--ray local" in lonely.stderr
     reading = {"format": "auto", "chunk_words": None, "chunk_overlap": None, "on_error": "stop"}
     common = {"source": corpus, "out": Path("o"), "corpus_path": corpus, "reading": reading}
     embedded = {
@@ -221,9 +226,11 @@ def test_options_of_a_build_reach_the_library(
         "reading": {**reading, "on_error": "skip"},
     }
     chosen = {**common, "encoder": "encoder e", "factory": "IVF4,Flat"}
+    far = {**common, "encoder": "encoder e", "factory": "auto", "ray": RayCluster("auto", 3, 0.5)}
     assert calls == [
-        {**chosen, "memory": None, "overwrite": True, "restart": False},
-        {**embedded, "memory": 1_500_000_000, "overwrite": False, "restart": True},
+        {**chosen, "memory": None, "overwrite": True, "restart": False, "ray": None},
+        {**embedded, "memory": 1_500_000_000, "overwrite": False, "restart": True, "ray": None},
+        {**far, "memory": None, "overwrite": False, "restart": False},
     ]
 
 

@@ -47,6 +47,11 @@ def test_packages_import_where_only_torch_and_transformers_are(package: str) -> 
     python(BLOCK.format(blocked=OPTIONAL) + imports)
 
 
+def test_indexes_import_without_ray() -> None:
+    imports = "\n".join(f"import {module}" for module in modules_of("indexes"))
+    python(BLOCK.format(blocked=("ray",)) + imports)
+
+
 def test_the_package_itself_loads_nothing() -> None:
     python(
         BLOCK.format(blocked=HEAVY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_fingerprint_follows_weights_and_settings(static: Path, tmp_path: Path) 
         Encoder(static, similarity="dot", normalise=True),
     ]
     assert len({variant.fingerprint for variant in variants}) == len(variants)
+
+
+def test_pickled_encoders_are_loaded_again(
+    static: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(static.parent)
+    encoder = Encoder(static.name, passage_prefix="passage: ", batch_size=2)
+    pickled = pickle.dumps(encoder)
+    assert len(pickled) < 1000  # the settings, not the weights
+    monkeypatch.chdir(tmp_path)
+    again = pickle.loads(pickled)
+    assert again.fingerprint == encoder.fingerprint
+    expected = encoder.encode_passages(CORPUS)
+    np.testing.assert_array_equal(again.encode_passages(CORPUS), expected)
 
 
 def test_prompts_of_the_model_are_used(tmp_path: Path) -> None:

@@ -98,13 +98,12 @@ def add_vectors(
     manifest, encoder = index.manifest, encoded.record
     record = manifest.vectors_record
     number, rows = len(corpus.shard_rows) - 1, corpus.shard_rows[-1]
-    first_row = corpus.first_row(number)
     factory = "Flat" if manifest.factory == "Flat" else "SQfp16"
     empty = vectors.make_index(factory, encoder.dimension, encoder.similarity)
     parts = working / "parts"
     matrices = MatrixFiles(parts, [rows], encoder.dimension)
     reporter.begin("encoding", rows)
-    given = encoded.vectors(corpus.shard_file(number), first_row, rows)
+    given = encoded.vectors([corpus.shard(number)])
     dtype = vectors.keeps_precision(empty) or "float16"
     write_matrix(matrices.file(0), given, rows, encoder.dimension, dtype)
     reporter.end(rows)

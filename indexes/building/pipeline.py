@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from indexes import vectors
 from indexes.building.codes import fill, write_index
 from indexes.building.journal import Journal
-from indexes.building.plan import Plan, VectorSource
+from indexes.building.plan import Plan, VectorParts, VectorSource
 from indexes.building.reading import StoredCorpus, read_corpus
 from indexes.building.recall import measure_recall
 from indexes.building.words import build_words
@@ -38,6 +39,7 @@ from indexes.manifest import (
 )
 from indexes.matrix import MatrixFiles, write_matrix
 from indexes.progress import Reporter
+from indexes.shards import Shard
 
 _PARTS_FOLDER = "parts"
 
@@ -131,23 +133,25 @@ class Pipeline:
         self, corpus: StoredCorpus, source: VectorSource, matrices: MatrixFiles, dtype: str
     ) -> None:
         matrices.folder.mkdir(exist_ok=True)
+        shards = range(len(corpus.shard_rows))
+        left = [n for n in shards if self._journal.get(f"vectors {n}") is None]
+        if not left:
+            return
         self._reporter.begin("encoding", len(corpus))
-        for number, rows in enumerate(corpus.shard_rows):
-            first = corpus.first_row(number)
-            if self._journal.get(f"vectors {number}") is None:
-                parts = source.vectors(corpus.shard_file(number), first, rows)
-                told = self._told(parts, first)
-                write_matrix(matrices.file(number), told, rows, matrices.dimension, dtype)
+        with closing(source.vectors([corpus.shard(number) for number in left])) as parts:
+            for number in left:
+                shard = corpus.shard(number)
+                given = self._given(parts, shard)
+                write_matrix(matrices.file(number), given, shard.rows, matrices.dimension, dtype)
                 self._journal.finish(f"vectors {number}", [matrices.file(number)])
-            self._reporter.tick(first + rows)
 
-    def _told(
-        self, parts: Iterator[npt.NDArray[np.float32]], done: int
-    ) -> Iterator[npt.NDArray[np.float32]]:
-        for part in parts:
+    def _given(self, parts: VectorParts, shard: Shard) -> Iterator[npt.NDArray[np.float32]]:
+        """The next of the parts, until they make up the shard."""
+        done = 0
+        while done < shard.rows and (part := next(parts, None)) is not None:
             yield part
             done += len(part)
-            self._reporter.tick(done)
+            self._reporter.tick(shard.first_row + done)
 
     def _train(
         self, index: Any, sample: npt.NDArray[np.int64], matrices: MatrixFiles

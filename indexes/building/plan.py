@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +14,11 @@ from indexes.encoding import PassageEncoder
 from indexes.lexical import BM25Settings
 from indexes.manifest import EncoderRecord
 from indexes.passage import Passage
-from indexes.shards import ROWS_PER_FILE, shard_passages
+from indexes.shards import ROWS_PER_FILE, Shard, shard_passages
 from indexes.vectors import check_vectors
+
+VectorParts = Generator[npt.NDArray[np.float32], None, None]
+"""Matrices of float32, one below the other."""
 
 
 class VectorSource(Protocol):
@@ -31,8 +34,11 @@ class VectorSource(Protocol):
         """Where the encoder's files lie; None where there are none."""
         ...
 
-    def vectors(self, shard: Path, first_row: int, rows: int) -> Iterator[npt.NDArray[np.float32]]:
-        """The vectors of a shard in row order, in parts, each a matrix of float32."""
+    def vectors(self, shards: Sequence[Shard]) -> VectorParts:
+        """The vectors of one shard or more in row order, in parts that do not cross shards.
+
+        A source may work ahead of what was taken from it. Its caller closes it.
+        """
         ...
 
 
@@ -66,18 +72,27 @@ class EncodedVectors:
             pooling=encoder.pooling,
         )
 
-    def vectors(self, shard: Path, first_row: int, rows: int) -> Iterator[npt.NDArray[np.float32]]:
+    def vectors(self, shards: Sequence[Shard]) -> VectorParts:
         """See `VectorSource.vectors`."""
+        for shard in shards:
+            yield from self.encoded(shard_passages(shard.file))
+
+    def encoded(self, passages: Iterable[Passage]) -> VectorParts:
+        """The vectors of passages, a batch at a time.
+
+        Raises:
+            DimensionMismatch, InvalidVectors: the encoder does not keep its word.
+        """
         batch: list[Passage] = []
-        for passage in shard_passages(shard):
+        for passage in passages:
             batch.append(passage)
             if len(batch) == self._batch_size:
-                yield self._encoded(batch)
+                yield self._checked(batch)
                 batch = []
         if batch:
-            yield self._encoded(batch)
+            yield self._checked(batch)
 
-    def _encoded(self, batch: list[Passage]) -> npt.NDArray[np.float32]:
+    def _checked(self, batch: list[Passage]) -> npt.NDArray[np.float32]:
         matrix = self._encoder.encode_passages(batch)
         return check_vectors(matrix, len(batch), self._encoder.dimension)
 

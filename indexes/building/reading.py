@@ -12,7 +12,7 @@ from indexes.checksums import CorpusDigest
 from indexes.errors import EmptyCorpus, InterruptedBuild
 from indexes.passage import Passage
 from indexes.progress import Reporter
-from indexes.shards import ShardWriter, lookup_name, shard_name
+from indexes.shards import Shard, ShardWriter, lookup_name, shard_name
 from indexes.store import COUNTS_FILE, HASHES_FILE, ROWS_FILE
 from indexes.writer import finish_store
 
@@ -37,6 +37,10 @@ class StoredCorpus:
     def shard_file(self, number: int) -> Path:
         """The Arrow file of a shard."""
         return self.folder / shard_name(number)
+
+    def shard(self, number: int) -> Shard:
+        """Where a shard lies, and which rows it holds."""
+        return Shard(self.shard_file(number), self.first_row(number), self.shard_rows[number])
 
     def first_row(self, number: int) -> int:
         """The row of a shard's first passage."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from selfrag.cli.failures import InputError
 from selfrag.cli.loading import encoder_folder, index_folder, quiet_libraries
 from selfrag.cli.output import Output, note
 
@@ -92,6 +93,29 @@ def build(
     chunk_overlap: ChunkOverlap = None,
     on_error: OnError = "stop",
     restart: Restart = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help='Encode on a Ray cluster: "local" starts one here, "auto" joins the one of this '
+            "machine, or host:port.",
+        ),
+    ] = None,
+    ray_workers: Annotated[
+        int | None,
+        typer.Option(
+            "--ray-workers", min=1, help="Encoders at work; left out: as many as there is room for."
+        ),
+    ] = None,
+    ray_gpus: Annotated[
+        float | None,
+        typer.Option(
+            "--ray-gpus-per-worker",
+            min=0,
+            help="May be a fraction; left out: 1 if the cluster has any.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Build an index from a corpus; the same command goes on with a build that was interrupted."""
@@ -100,11 +124,15 @@ def build(
         quiet_libraries()
         from indexes.build import build_index
         from indexes.choice import parse_memory
+        from indexes.cluster import RayCluster
         from indexes.errors import SkippedPassages
         from indexes.index import Index
         from indexes.readers import read_passages
         from retrievers.encoders import Encoder
 
+        if ray is None and (ray_workers is not None or ray_gpus is not None):
+            raise InputError("Workers were described, and no cluster.", "Add --ray local.")
+        cluster = None if ray is None else RayCluster(ray, ray_workers, ray_gpus)
         reading: dict[str, Any] = {
             "format": format,
             "chunk_words": chunk_words,
@@ -126,6 +154,7 @@ def build(
                     restart=restart,
                     reading=reading,
                     corpus_path=source,
+                    ray=cluster,
                 )
         finally:
             if passages.skipped:

@@ -59,7 +59,7 @@ def test_positions_and_attention_by_hand() -> None:
 
 
 def test_a_judged_row_is_the_question_then_each_branch(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = Encoder(tokenizer, Random(1), told_share=1.0).encode(QUESTION)
+    row = Encoder(tokenizer, Random(1), told_share=10.0).encode(QUESTION)
     texts = {}
     for number in range(4):
         texts[number] = tokenizer.decode(
@@ -91,7 +91,7 @@ def test_branches_give_what_single_examples_give(tokenizer: PreTrainedTokenizerF
             num_attention_heads=4,
         )
     ).eval()
-    encoder = Encoder(tokenizer, Random(1), told_share=1.0)
+    encoder = Encoder(tokenizer, Random(1), told_share=10.0)
     ordinary = encoder.encode(Example("answered", "What is Cd?", (RIGHT,), 5))
     ids, _, branches = padded([encoder.encode(QUESTION), ordinary], len(tokenizer) - 1)
     with torch.inference_mode():

@@ -37,12 +37,12 @@ class Encoder:
     """Encodes examples with their labels. Equal to encoding the joined text: the parts are cut at
     control tokens, where no piece can cross.
 
-    told_share: of the judged passages whose answer is written out; the others end with their
-    judgement.
+    told_share: of the judged passages that answer, those whose answer is written out; of the others
+    a tenth of that share. The rest ends with the judgement.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, rng: Random, told_share: float = 0.25
+        self, tokenizer: PreTrainedTokenizerFast, rng: Random, told_share: float = 0.8
     ) -> None:
         self.backend = tokenizer.backend_tokenizer
         vocabulary = tokenizer.get_vocab()
@@ -78,7 +78,8 @@ class Encoder:
         texts = [example.prompt]
         for segment in example.branches:
             (opening, _), (paragraph, _), *rest = segment.pieces()
-            told = self.rng.random() < self.told_share
+            share = self.told_share if segment.support else self.told_share / 10
+            told = self.rng.random() < share
             written = "".join(text for text, _ in rest) + f"[Utility:{5 if segment.support else 1}]"
             texts.append(paragraph + (f"{written}</s>" if told else ""))
         encoded = self.backend.encode_batch([*texts, opening], add_special_tokens=False)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from retrievers.fusion import HybridRetriever as HybridRetriever
     from retrievers.given import GivenPassages as GivenPassages
     from retrievers.graph import GraphRetriever as GraphRetriever
-    from retrievers.graph import GraphSettings as GraphSettings
+    from retrievers.graph_settings import GraphSettings as GraphSettings
     from retrievers.hit import Hit as Hit
     from retrievers.opening import open_retriever as open_retriever
     from retrievers.rerank import RerankRetriever as RerankRetriever
@@ -38,7 +38,7 @@ _HOMES = {
     "GivenPassages": "retrievers.given",
     "Hit": "retrievers.hit",
     "GraphRetriever": "retrievers.graph",
-    "GraphSettings": "retrievers.graph",
+    "GraphSettings": "retrievers.graph_settings",
     "HybridRetriever": "retrievers.fusion",
     "RerankRetriever": "retrievers.rerank",
     "ResultCache": "retrievers.cache",

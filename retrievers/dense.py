@@ -101,8 +101,8 @@ class DenseRetriever(IndexRetriever):
         near = self._vectors.stored(rows).astype(np.float64)
         if self._euclidean:
             differences = near - vector
-            return -np.einsum("ij,ij->i", differences, differences)
-        return near @ vector.astype(np.float64)
+            return np.asarray(-np.einsum("ij,ij->i", differences, differences), dtype=np.float64)
+        return np.asarray(near @ vector.astype(np.float64), dtype=np.float64)
 
     def _encode(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         matrix = self.encoder.encode_queries(list(queries))

@@ -172,7 +172,7 @@ class GraphRetriever(IndexRetriever):
             firsts = top_rows(judged, settings.partners)
             ties = self._ties.between(rows[firsts], rows, asked, asked_words, settings.asked)
             judged = best_partners(pair_features(judged, firsts, features, ties) @ PAIRS, firsts)
-        after = scores / (1.0 + scores.max())
+        after: Vector = scores / (1.0 + scores.max())
         after[rows] = 1.0 + 1.0 / (1.0 + judged.max(initial=-np.inf) - judged.astype(np.float64))
         return after
 

@@ -9,7 +9,7 @@ from retrievers.errors import InvalidRetriever
 
 @dataclass(frozen=True, slots=True)
 class GraphSettings:
-    """How the walk is made and judged; the defaults were chosen on MuSiQue train and 2Wiki questions.
+    """How the walk is made; the defaults were chosen on MuSiQue train and 2Wiki questions.
 
     Attributes:
         depth: how many first hits are asked for.

@@ -4,7 +4,9 @@ Passages are nodes by their row. Names are nodes of their own: titles, titles wi
 bracket, and capitalised names that stand in several passages. Two sparse matrices of shape
 [passages, names] hold the edges: `mentions` and `titles`. On disk they are the three arrays of
 scipy's CSR form, beside the sorted hashes that lead from a name's key to its number; all are
-numpy arrays that are memory-mapped on opening. This module knows nothing of queries or scores.
+numpy arrays that are memory-mapped on opening. A third matrix, `words`, says which proper words
+(single words written like names) a passage holds: it connects passages that mention one person or
+place by a part of the name. This module knows nothing of queries or scores.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from indexes.graph_names import LONGEST_NAME, hash_of_key, words_of
 from indexes.manifest import Manifest
 from indexes.words import ENGLISH_STOPWORDS
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 GRAPH_FOLDER = "graph"
 COUNTS_FILE = "graph.json"
 TITLE, ALIAS, ENTITY, LOWER_CASE = 1, 2, 4, 8
@@ -41,6 +43,9 @@ _ARRAYS: dict[str, type[np.generic]] = {
     "name_kinds": np.uint8,
     "name_bytes": np.uint8,
     "name_byte_starts": np.int64,
+    "word_starts": np.int64,
+    "word_numbers": np.int32,
+    "word_hashes": np.uint64,
 }
 
 
@@ -65,6 +70,10 @@ class Graph:
         name_kinds: bits `TITLE`, `ALIAS`, `ENTITY` and `LOWER_CASE` of each name, shape [N].
         name_bytes: the names' keys as UTF-8, one after the other.
         name_byte_starts: shape [N + 1]; where each name's key begins in them.
+        word_starts: shape [P + 1]; the proper words of row p are numbers starts[p] to
+            starts[p + 1] of `word_numbers`.
+        word_numbers: the proper words, ascending within a row.
+        word_hashes: the hash of each proper word, ascending, so that a word's number is its place.
     """
 
     mention_starts: npt.NDArray[np.int64]
@@ -77,6 +86,9 @@ class Graph:
     name_kinds: npt.NDArray[np.uint8]
     name_bytes: npt.NDArray[np.uint8]
     name_byte_starts: npt.NDArray[np.int64]
+    word_starts: npt.NDArray[np.int64]
+    word_numbers: npt.NDArray[np.int32]
+    word_hashes: npt.NDArray[np.uint64]
 
     @property
     def passages(self) -> int:
@@ -90,11 +102,25 @@ class Graph:
 
     def mentions(self) -> Any:
         """Passages by mentioned names: a CSR matrix of ones, shape [P, N]."""
-        return self._matrix(self.mention_starts, self.mention_names)
+        return self._matrix(self.mention_starts, self.mention_names, self.names)
 
     def titles(self) -> Any:
         """Passages by their own titles: a CSR matrix of ones, shape [P, N]."""
-        return self._matrix(self.title_starts, self.title_names)
+        return self._matrix(self.title_starts, self.title_names, self.names)
+
+    def words(self) -> Any:
+        """Passages by proper words: a CSR matrix of ones, shape [P, words]."""
+        return self._matrix(self.word_starts, self.word_numbers, len(self.word_hashes))
+
+    def words_in(self, query: str) -> list[int]:
+        """The numbers of the proper words that a query holds, however it writes them."""
+        if not len(self.word_hashes):
+            return []
+        hashes = {hash_of_key(word.folded) for word in words_of(query)}
+        wanted = np.array(sorted(hashes), dtype=np.uint64)
+        places = np.searchsorted(self.word_hashes, wanted).clip(max=len(self.word_hashes) - 1)
+        found: list[int] = places[self.word_hashes[places] == wanted].tolist()
+        return found
 
     def key(self, name: int) -> str:
         """The key of a name: its words, folded, with single spaces."""
@@ -198,16 +224,19 @@ class Graph:
             and len(graph.name_hashes) == len(graph.name_numbers) == names
             and _in_range(graph.name_numbers, names)
             and _are_starts(graph.name_byte_starts, names, len(graph.name_bytes))
+            and _are_rows(graph.word_starts, graph.word_numbers, passages, len(graph.word_hashes))
         )
         if not fits:
             raise CorruptIndex(f"The graph in {folder} does not fit its index or itself.", _REBUILD)
         return graph
 
-    def _matrix(self, starts: npt.NDArray[np.int64], names: npt.NDArray[np.int32]) -> Any:
+    def _matrix(
+        self, starts: npt.NDArray[np.int64], numbers: npt.NDArray[np.int32], columns: int
+    ) -> Any:
         from scipy.sparse import csr_matrix
 
-        ones = np.ones(len(names), dtype=np.float64)
-        return csr_matrix((ones, names, starts), shape=(self.passages, self.names))
+        ones = np.ones(len(numbers), dtype=np.float64)
+        return csr_matrix((ones, numbers, starts), shape=(self.passages, columns))
 
 
 def _open_array(folder: Path, name: str, dtype: type[np.generic]) -> npt.NDArray[Any]:

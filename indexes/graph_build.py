@@ -1,8 +1,9 @@
 """Builds the graph part of an index, in two passes over the passages and in linear time.
 
 The first pass collects titles, the second finds them in texts, with the capitalised names that
-are no title. A capitalised name becomes a node when at least two passages hold it and at most a
-twentieth of them do (or twenty): any other connects nothing, or everything.
+are no title and with single proper words. A capitalised name or a proper word is kept when at
+least two passages hold it and at most a twentieth of them do (or twenty): any other connects
+nothing, or everything.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +24,15 @@ from indexes.graph import ALIAS, ENTITY, GRAPH_FOLDER, LOWER_CASE, TITLE, Graph
 from indexes.graph_names import (
     NameMatcher,
     Spelling,
+    Word,
     alias_of,
     capitalised_names,
     capitals_of,
     hash_of_key,
     is_matchable,
+    is_proper,
     key_of,
+    proper_words,
     words_of,
 )
 from indexes.index import open_deleted
@@ -94,13 +99,55 @@ def build_graph(
     for row, passage in enumerate(passages):
         if deleted is None or not deleted[row]:
             names.add_title(row, passage.title)
+    words = _Words()
     matcher = NameMatcher(names.spellings)
     for row, passage in enumerate(passages):
         if deleted is None or not deleted[row]:
-            names.add_text(row, passage.text, matcher)
+            cut = words_of(passage.text)
+            names.add_text(row, passage.text, cut, matcher)
+            words.add(row, passage, cut)
         tick(row + 1)
     names.add_entities(len(passages))
-    return names.graph(len(passages))
+    return names.graph(len(passages), words)
+
+
+def _connecting(counts: npt.NDArray[np.int64], passages: int) -> npt.NDArray[np.bool_]:
+    """Which of the things that so many passages hold connect some of them, but not most."""
+    most = max(_ALWAYS_ALLOWED_PASSAGES, passages // _LARGEST_SHARE)
+    return (counts >= _FEWEST_PASSAGES) & (counts <= most)
+
+
+class _Words:
+    """The proper words found so far, and in which passages."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._found = array("q")  # row and word in turn
+
+    def add(self, row: int, passage: Passage, words: list[Word]) -> None:
+        """Take a passage's proper words in; in a title every capital counts."""
+        proper = {word.folded for word in words_of(passage.title) if is_proper(word)}
+        for word in proper.union(proper_words(passage.text, words)):
+            self._found.extend((row, self._numbers.setdefault(word, len(self._numbers))))
+
+    def arrays(self, passages: int) -> dict[str, Any]:
+        """The arrays of the graph that hold them: words are numbered in the order of hashes."""
+        found = _table(self._found, 2)
+        counts = np.bincount(found[:, 1], minlength=len(self._numbers))
+        kept = np.flatnonzero(_connecting(counts, passages))
+        keys = list(self._numbers)
+        hashes = np.array([hash_of_key(keys[word]) for word in kept], dtype=np.uint64)
+        order = np.argsort(hashes, kind="stable")
+        renumbered = np.full(len(keys), -1, dtype=np.int64)
+        renumbered[kept[order]] = np.arange(len(kept))
+        found[:, 1] = renumbered[found[:, 1]]
+        found = found[found[:, 1] >= 0]
+        found = found[np.lexsort((found[:, 1], found[:, 0]))]
+        return {
+            "word_starts": _starts(found[:, 0], passages),
+            "word_numbers": found[:, 1].astype(np.int32),
+            "word_hashes": hashes[order],
+        }
 
 
 class _Names:
@@ -132,9 +179,8 @@ class _Names:
             if is_matchable(form):
                 self._spell(key, Spelling(name, capitals_of(form, is_alias=kind == ALIAS)))
 
-    def add_text(self, row: int, text: str, matcher: NameMatcher) -> None:
+    def add_text(self, row: int, text: str, words: list[Word], matcher: NameMatcher) -> None:
         """Take the names in a passage's text in; of each its first place counts."""
-        words = words_of(text)
         places: dict[int, int] = {}
         for mention in matcher.find(words):
             places.setdefault(mention.name, mention.start)
@@ -154,10 +200,9 @@ class _Names:
 
     def add_entities(self, passages: int) -> None:
         """Make nodes of the capitalised names that connect some passages, but not most."""
-        most = max(_ALWAYS_ALLOWED_PASSAGES, passages // _LARGEST_SHARE)
         found = _table(self._found, 3)
         counts = np.bincount(found[:, 0], minlength=len(self._entities))
-        kept = (counts >= _FEWEST_PASSAGES) & (counts <= most)
+        kept = _connecting(counts, passages)
         names = np.full(len(kept), -1, dtype=np.int64)
         for key, entity in self._entities.items():
             if kept[entity]:
@@ -167,7 +212,7 @@ class _Names:
         rows = np.stack([connecting[:, 1], names[connecting[:, 0]], connecting[:, 2]], axis=1)
         self._mentions.extend(rows.ravel().tolist())
 
-    def graph(self, passages: int) -> Graph:
+    def graph(self, passages: int, words: _Words) -> Graph:
         """All of it as arrays."""
         mentions, titles = _table(self._mentions, 3), _table(self._titles, 2)
         mentions = mentions[np.lexsort((mentions[:, 1], mentions[:, 0]))]
@@ -186,6 +231,7 @@ class _Names:
             name_kinds=np.array(self._kinds, dtype=np.uint8),
             name_bytes=np.frombuffer(b"".join(keys), dtype=np.uint8),
             name_byte_starts=_running_sum(len(key) for key in keys),
+            **words.arrays(passages),
         )
 
     def _number(self, key: str, kind: int) -> int:

@@ -1,4 +1,4 @@
-"""Names in texts: titles by longest match, and runs of capitalised words.
+"""Names in texts: titles by longest match, runs of capitalised words, and single proper words.
 
 A name is compared as the words of its text, lower-cased and with accents folded, joined by single
 spaces: its key. This module reads texts and titles; it knows nothing of passages, rows or graphs.
@@ -19,6 +19,8 @@ LONGEST_NAME = 16
 """Names of more words than this are compared by their first words only, so matching is linear."""
 
 _WORD = re.compile(r"[^\W_]+")
+_SENTENCE_END = re.compile(r"[.!?:;\"\n]")
+_SHORTEST_PROPER = 3
 _BRACKET = re.compile(r"\s*\([^()]*\)\s*$")
 _INSIDE = " -\u2013'\u2019"  # also the dash and the apostrophe of print
 _JOINING_WORDS = "of the de del della di du da la le van von der den for in on at"
@@ -184,3 +186,33 @@ def capitalised_names(text: str, words: list[Word]) -> Iterator[tuple[str, int]]
         run, joined = ([word], 0) if word.capital and not word.folded.isdigit() else ([], 0)
     if run and (found := finished()):
         yield found
+
+
+def proper_words(text: str, words: list[Word]) -> Iterator[str]:
+    """The folded words of a text that are written like names, with repetitions.
+
+    That is, with a capital that the beginning of a sentence does not explain: the word stands
+    inside one, or another capitalised word follows it ("Marie Curie was"). Stop words, numbers and
+    words of one or two letters are left out.
+    """
+    for place, word in enumerate(words):
+        if not is_proper(word):
+            continue
+        before = text[words[place - 1].end : word.start] if place else "."
+        if _SENTENCE_END.search(before):
+            if place + 1 == len(words):
+                continue
+            following = words[place + 1]
+            if not following.capital or text[word.end : following.start] != " ":
+                continue
+        yield word.folded
+
+
+def is_proper(word: Word) -> bool:
+    """Whether a word, wherever it stands, could be one of a name."""
+    return (
+        word.capital
+        and len(word.folded) >= _SHORTEST_PROPER
+        and word.folded not in ENGLISH_STOPWORDS
+        and not word.folded.isdigit()
+    )

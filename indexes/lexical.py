@@ -151,6 +151,32 @@ class LexicalIndex:
         except (IndexError, ValueError) as error:
             raise CorruptIndex(f"The BM25 part is damaged: {error}.", _REBUILD) from error
 
+    def word_scores(
+        self, query: str, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """What each word of a query adds to the scores of some rows; each word counts once.
+
+        Returns:
+            The scores, shape [rows, words], 0 where a row lacks a word; and the words' rarity
+            (idf, see the module's text), shape [words]. Words that no row has are left out.
+        """
+        vocabulary = self._engine.vocab_dict
+        words = dict.fromkeys(self._splitter.words(query))
+        known = [vocabulary[word] for word in words if word in vocabulary]
+        parts = self._engine.scores
+        scores = np.zeros((len(rows), len(known)), dtype=np.float32)
+        rarity = np.zeros(len(known), dtype=np.float32)
+        for place, word in enumerate(known):
+            start, end = parts["indptr"][word : word + 2]
+            holders = parts["indices"][start:end]  # ascending
+            if not len(holders):
+                continue
+            found = np.searchsorted(holders, rows).clip(max=len(holders) - 1)
+            held = holders[found] == rows
+            scores[held, place] = parts["data"][start:end][found[held]]
+            rarity[place] = np.log1p((self._rows - len(holders) + 0.5) / (len(holders) + 0.5))
+        return scores, rarity
+
     def search(self, query: str, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """The best rows that share a word with the query, at most `k`, and their scores."""
         scores = self.scores(query)

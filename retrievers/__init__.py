@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from retrievers.fusion import HybridRetriever as HybridRetriever
     from retrievers.given import GivenPassages as GivenPassages
     from retrievers.graph import GraphRetriever as GraphRetriever
-    from retrievers.graph import GraphSettings as GraphSettings
+    from retrievers.graph_settings import GraphSettings as GraphSettings
     from retrievers.hit import Hit as Hit
     from retrievers.milvus import MilvusRetriever as MilvusRetriever
     from retrievers.opening import open_retriever as open_retriever
@@ -39,7 +39,7 @@ _HOMES = {
     "GivenPassages": "retrievers.given",
     "Hit": "retrievers.hit",
     "GraphRetriever": "retrievers.graph",
-    "GraphSettings": "retrievers.graph",
+    "GraphSettings": "retrievers.graph_settings",
     "HybridRetriever": "retrievers.fusion",
     "MilvusRetriever": "retrievers.milvus",
     "RerankRetriever": "retrievers.rerank",

@@ -29,7 +29,7 @@ from retrievers.diversity import LAMBDA
 from retrievers.diversity import TOP as MMR_TOP
 from retrievers.errors import InvalidRetriever
 from retrievers.fusion import DEPTH, METHODS
-from retrievers.graph import GraphSettings
+from retrievers.graph_settings import GraphSettings
 from retrievers.rerank import TOP as RERANK_TOP
 
 

@@ -88,6 +88,7 @@ class DenseRetriever(IndexRetriever):
             )
         self._dimension = record.dimension
         self._euclidean = record.similarity == "euclidean"
+        self._recent: dict[str, npt.NDArray[np.float32]] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -105,8 +106,7 @@ class DenseRetriever(IndexRetriever):
 
     def rank_rows(self, queries: Sequence[str], k: int) -> list[RankedRows]:
         """See `IndexRetriever.rank_rows`."""
-        matrix = self.encoder.encode_queries(list(queries))
-        matrix = check_vectors(matrix, len(queries), self._dimension)
+        matrix = self._encode(queries)
         total = self._vectors.ntotal
         wanted = min(k, total)
         fetched = min(total, wanted + _SPARE_ROWS)
@@ -115,6 +115,26 @@ class DenseRetriever(IndexRetriever):
             self._ranking(matrix[number], near[number], numbers[number], wanted)
             for number in range(len(queries))
         ]
+
+    def closeness(self, query: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """How close chosen rows are to a query, more is closer, shape [rows].
+
+        The vectors of the queries that were ranked last are not made again.
+        """
+        vector = self._recent.get(query)
+        if vector is None:
+            vector = self._encode([query])[0]
+        near = self.index.require_vectors().stored(rows).astype(np.float64)
+        if self._euclidean:
+            differences = near - vector
+            return np.asarray(-np.einsum("ij,ij->i", differences, differences), dtype=np.float64)
+        return np.asarray(near @ vector.astype(np.float64), dtype=np.float64)
+
+    def _encode(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        matrix = self.encoder.encode_queries(list(queries))
+        matrix = check_vectors(matrix, len(queries), self._dimension)
+        self._recent = dict(zip(queries, matrix, strict=True))
+        return matrix
 
     def _ranking(
         self,

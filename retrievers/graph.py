@@ -7,14 +7,16 @@ mentions its title. Rare names weigh more (inverse document frequency), names of
 first retriever likes weigh more, and in the first hits a mention that stands beside words of the
 question weighs more ("directed by" in a question for the director). No language model is asked.
 
-The score of a passage is its probability in the walk, over the highest, plus `mix` times its
-standing in the first ranking.
+The walk's score of a passage is its probability, over the highest, plus `mix` times its standing
+in the first ranking. The best passages by it, by the first ranking and by what ties them to these
+are then judged in pairs (`retrievers.evidence`), with the words of the question in each (where the
+index has BM25) and the vectors' closeness (where the first retriever has an encoder).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,18 +25,28 @@ import numpy.typing as npt
 from indexes.checksums import sha256_of_json
 from indexes.errors import MissingPart
 from indexes.graph import ALIAS, GRAPH_FOLDER, GRAPH_VERSION, TITLE, Graph, has_graph
-from indexes.graph_names import words_of
 from indexes.index import Index
 from indexes.ranking import top_rows
-from indexes.words import ENGLISH_STOPWORDS
 from retrievers.base import IndexRetriever, RankedRows
-from retrievers.errors import InvalidRetriever
+from retrievers.contexts import nearness, stems
+from retrievers.dense import DenseRetriever
+from retrievers.evidence import (
+    ALONE,
+    PAIRS,
+    Features,
+    alone_features,
+    best_partners,
+    pair_features,
+)
+from retrievers.fusion import HybridRetriever
+from retrievers.graph_settings import GraphSettings
 from retrievers.pagerank import Edges, Shares, Vector, Walk, personalised_pagerank
+from retrievers.ties import Holdings, TieFinder
 
-_STEM_LETTERS = 5
 _LONGEST_QUERY = 2_000
-_OUTSIDE = frozenset({"film", "movie"})
-"""Words of many questions that name the sort of thing meant, and so say little about relations."""
+_SEEDS_OF_TIES = 10
+_ROUNDS = 2
+"""The second round lets a partner's partner count, as in questions of three hops."""
 
 
 class RowRanker(Protocol):
@@ -46,73 +58,6 @@ class RowRanker(Protocol):
     def rank_rows(self, queries: Sequence[str], k: int) -> list[RankedRows]:
         """The best rows for each query."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class GraphSettings:
-    """How the walk is made; the defaults were chosen on MuSiQue train and 2Wiki questions.
-
-    Attributes:
-        depth: how many first hits are asked for.
-        seeds: how many of them are seeds.
-        named_share: the share of the seeds' weight for passages that the query names.
-        alias_weight: of a title without its bracket among the query's names; a title has 1.
-        entity_weight: of another capitalised name among them.
-        rank_offset: a hit of rank r stands at offset / (offset + r - 1).
-        floor: attraction of a passage that is no first hit; a first hit adds its standing.
-        damping: the probability to go on instead of starting again.
-        follow, to_titled, to_same_title: see `retrievers.pagerank`.
-        liked: how much more a name weighs for the standing of the passages that bear it.
-        entity_mention: weight of a mentioned name that is no title; a title has 1.
-        asked: weight of a mention of a name that stands in the query.
-        context: how much more a mention weighs for a word of the query right beside it; less for
-            one that stands farther off.
-        context_hits: in how many first hits mentions are looked at.
-        before, after: how many characters beside a mention are looked at.
-        mix: weight of the standing in the first ranking in the final score.
-        steps: how many steps the walk makes at most.
-
-    Raises:
-        InvalidRetriever: a number is out of range.
-    """
-
-    depth: int = 100
-    seeds: int = 10
-    named_share: float = 0.7
-    alias_weight: float = 0.5
-    entity_weight: float = 0.3
-    rank_offset: float = 5.0
-    floor: float = 0.05
-    damping: float = 0.7
-    follow: float = 0.9
-    to_titled: float = 0.9
-    to_same_title: float = 0.5
-    liked: float = 1.0
-    entity_mention: float = 0.3
-    asked: float = 0.3
-    context: float = 4.0
-    context_hits: int = 10
-    before: int = 50
-    after: int = 60
-    mix: float = 0.1
-    steps: int = 8
-
-    def __post_init__(self) -> None:
-        shares = ("named_share", "follow", "to_titled", "to_same_title")
-        checks = {
-            "at least 1": [(n, getattr(self, n) >= 1) for n in ("depth", "seeds", "steps")],
-            "from 0 to 1": [(n, 0 <= getattr(self, n) <= 1) for n in shares],
-            "from 0 to below 1": [("damping", 0 <= self.damping < 1)],
-            "more than 0": [(n, getattr(self, n) > 0) for n in ("rank_offset", "floor")],
-            "0 or more": [(n, value >= 0) for n, value in asdict(self).items()],
-        }
-        for allowed, results in checks.items():
-            for name, fine in results:
-                if not fine:
-                    raise InvalidRetriever(
-                        f"The graph setting {name} is {getattr(self, name)!r}.",
-                        f"It must be {allowed}.",
-                    )
 
 
 def open_graph(index: Index) -> Graph:
@@ -154,11 +99,11 @@ class GraphRetriever(IndexRetriever):
         self.settings = settings or GraphSettings()
         self.graph = open_graph(index)
         self._edges = Edges.of(self.graph.mentions(), self.graph.titles())
-        self._titled = self._edges.titles.T.tocsr()
-        self._mentioning = self._edges.mentions.T.tocsr()
+        titles, mentions = Holdings.of(self._edges.titles), Holdings.of(self._edges.mentions)
+        self._titled, self._mentioning = titles.by_thing, mentions.by_thing
+        self._ties = TieFinder(titles, mentions, Holdings.of(self.graph.words()))
         self._is_title = (self.graph.name_kinds & (TITLE | ALIAS)) > 0
-        found_in = np.diff(self._titled.indptr) + np.diff(self._mentioning.indptr)
-        self._rarity = np.log(1.0 + len(index) / (1.0 + found_in))
+        self._rarity = np.log(1.0 + len(index) / (1.0 + titles.counts + mentions.counts))
 
     @property
     def fingerprint(self) -> str:
@@ -170,6 +115,7 @@ class GraphRetriever(IndexRetriever):
                 "corpus": self.index.manifest.corpus_fingerprint,
                 "first": self.first.fingerprint,
                 "settings": asdict(self.settings),
+                "evidence": [ALONE.tolist(), PAIRS.tolist()],
             }
         )
 
@@ -188,15 +134,56 @@ class GraphRetriever(IndexRetriever):
             return RankedRows(first.rows[:k], first.scores[:k])
         named = np.flatnonzero(seeds)
         walk = self._walk(query, asked, named, first.rows, standing)
-        scores = personalised_pagerank(
+        reached = personalised_pagerank(
             walk.step, seeds, self.settings.damping, most_steps=self.settings.steps
         )
-        scores = scores / scores.max() + self.settings.mix * standing
+        reached /= reached.max()
+        scores = reached + self.settings.mix * standing
         if self.index.deleted is not None:
             scores[self.index.deleted] = 0.0
+        if self.settings.partners:
+            scores = self._in_pairs(query, asked, first.rows, reached, scores)
         rows = top_rows(scores, k)
         rows = rows[scores[rows] > 0]
         return RankedRows(rows, scores[rows])
+
+    def _in_pairs(
+        self,
+        query: str,
+        asked: list[int],
+        first: npt.NDArray[np.int64],
+        reached: Vector,
+        scores: Vector,
+    ) -> Vector:
+        """Candidates stand first, with 1 to 2 by their pairs, the others below 1 by the walk."""
+        settings = self.settings
+        asked_words = self.graph.words_in(query[:_LONGEST_QUERY])
+        count = settings.candidates
+        best = top_rows(scores, count // 2)
+        tied = self._ties.tied_to(
+            [*first[:_SEEDS_OF_TIES], *best[:_SEEDS_OF_TIES]], asked_words, count
+        )
+        rows = np.unique(np.concatenate([first[: count // 4], best, tied]))
+        if self.index.deleted is not None:
+            rows = rows[~self.index.deleted[rows]]
+        features = self._features(query, rows, reached)
+        judged = alone_features(features) @ ALONE
+        for _ in range(_ROUNDS if len(rows) > 1 else 0):
+            firsts = top_rows(judged, settings.partners)
+            ties = self._ties.between(rows[firsts], rows, asked, asked_words, settings.asked)
+            judged = best_partners(pair_features(judged, firsts, features, ties) @ PAIRS, firsts)
+        after: Vector = scores / (1.0 + scores.max())
+        after[rows] = 1.0 + 1.0 / (1.0 + judged.max(initial=-np.inf) - judged.astype(np.float64))
+        return after
+
+    def _features(self, query: str, rows: npt.NDArray[np.int64], reached: Vector) -> Features:
+        words = np.zeros((len(rows), 0), dtype=np.float32)
+        rarity = np.zeros(0, dtype=np.float32)
+        if self.index.bm25 is not None:
+            words, rarity = self.index.bm25.word_scores(query[:_LONGEST_QUERY], rows)
+        dense = _dense_of(self.first)
+        closeness = None if dense is None else dense.closeness(query, rows).astype(np.float32)
+        return Features(words, rarity, reached[rows].astype(np.float32), closeness)
 
     def _standing(self, rows: npt.NDArray[np.int64]) -> Vector:
         """By rank and not by score, so that any first retriever will do."""
@@ -265,49 +252,27 @@ class GraphRetriever(IndexRetriever):
         """A factor for every mention: 1, but more where words of the query stand beside it."""
         settings = self.settings
         factors = np.ones(len(self.graph.mention_names))
-        asked = _stems(query[:_LONGEST_QUERY])
+        asked = stems(query[:_LONGEST_QUERY])
         if not asked or not settings.context:
             return factors
         looked_at = dict.fromkeys([*rows[: settings.context_hits].tolist(), *named.tolist()])
         for row in list(looked_at)[: 3 * settings.context_hits]:
             start, end = self.graph.mention_starts[row : row + 2]
             passage = self.index.store[row]
-            wanted = asked - _stems(passage.title)
+            wanted = asked - stems(passage.title)
             for mention in range(start, end):
                 place = int(self.graph.mention_places[mention])
-                beside = _stems_before(passage.text[max(0, place - settings.before) : place])
-                for stem, nearness in _stems_after(
-                    passage.text[place : place + settings.after]
-                ).items():
-                    beside[stem] = max(nearness, beside.get(stem, 0.0))
-                near = sum(nearness for stem, nearness in beside.items() if stem in wanted)
+                near = nearness(passage.text, place, settings.before, settings.after, wanted)
                 factors[mention] += settings.context * near
         return factors
+
+
+def _dense_of(first: RowRanker) -> DenseRetriever | None:
+    """The retriever by vectors that ranks first, alone or in a hybrid."""
+    members = first.retrievers if isinstance(first, HybridRetriever) else [first]
+    return next((member for member in members if isinstance(member, DenseRetriever)), None)
 
 
 def _row(matrix: Any, row: int) -> npt.NDArray[np.int32]:
     """The columns of a CSR matrix's row."""
     return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
-
-
-def _stems(text: str) -> set[str]:
-    """The words of a text that say something, by their first letters ("directed", "director")."""
-    return {stem for stem, _, _ in _stem_places(text)}
-
-
-def _stem_places(text: str) -> Iterator[tuple[str, int, int]]:
-    """Each of them with its start and its end."""
-    for word in words_of(text):
-        if word.folded not in ENGLISH_STOPWORDS and word.folded not in _OUTSIDE:
-            yield word.folded[:_STEM_LETTERS], word.start, word.end
-
-
-def _stems_before(text: str) -> dict[str, float]:
-    """How near each stands to the end of a text: 1 at the end, towards 0 at the start."""
-    return {stem: end / len(text) for stem, _, end in _stem_places(text)}
-
-
-def _stems_after(text: str) -> dict[str, float]:
-    """How near each stands to the start of a text."""
-    places = reversed(list(_stem_places(text)))
-    return {stem: 1 - start / len(text) for stem, start, _ in places}

@@ -111,7 +111,8 @@ class _Opening:
     ) -> None:
         kinds = set(kinds_in(node))
         needs_vectors = not kinds.isdisjoint({"dense", "mmr"})
-        self._index = Index.open(path, vectors=needs_vectors, bm25="bm25" in kinds)
+        needs_words = not kinds.isdisjoint({"bm25", "graph"})
+        self._index = Index.open(path, vectors=needs_vectors, bm25=needs_words)
         self._given = encoder
         self._encoder: QueryEncoder | None = None
 

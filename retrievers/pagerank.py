@@ -88,11 +88,12 @@ class Walk:
         counted = np.bincount(edges.mention_rows, weights=weights, minlength=mentions.shape[0])
         sums = counted.astype(np.float64)  # they are whole numbers when there is no mention
         weights = weights * _inverse(sums)[edges.mention_rows]
-        self._chosen = csr_matrix((weights, mentions.indices, mentions.indptr), mentions.shape)
+        chosen = csr_matrix((weights, mentions.indices, mentions.indptr), mentions.shape)
+        self._to_mentioned, self._to_titles = chosen.T, titles.T
         own_sums = titles @ own_weights
         self._follow = _share(shares.follow, sums > 0, own_sums > 0)
         self._stay = _share(1 - shares.follow, own_sums > 0, sums > 0) * _inverse(own_sums)
-        titled, mentioning = titles.T @ attraction, mentions.T @ attraction
+        titled, mentioning = self._to_titles @ attraction, mentions.T @ attraction
         to_titled, to_mentioning = _inverse(titled), _inverse(mentioning)
         has_titled, has_mentioning = titled > 0, mentioning > 0
         mentioned, same = shares.to_titled, shares.to_same_title
@@ -105,8 +106,8 @@ class Walk:
 
     def step(self, where: Vector) -> Vector:
         """Where a walk is one step later, shape [P]; mass that nothing leads on is missing."""
-        mentioned = self._chosen.T @ (where * self._follow)
-        own = self._own_weights * (self._edges.titles.T @ (where * self._stay))
+        mentioned = self._to_mentioned @ (where * self._follow)
+        own = self._own_weights * (self._to_titles @ (where * self._stay))
         at_titled = mentioned * self._mentioned_titled + own * self._own_titled
         at_mentioning = mentioned * self._mentioned_mentioning + own * self._own_mentioning
         arrived = self._edges.titles @ at_titled + self._edges.mentions @ at_mentioning

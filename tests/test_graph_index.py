@@ -80,6 +80,26 @@ def test_places_are_where_a_text_first_mentions_a_name() -> None:
         assert graph.mention_places[at] == PASSAGES[row].text.index("Emma Smith")
 
 
+def test_proper_words_are_kept_that_two_passages_hold_but_not_most() -> None:
+    fillers = [Passage(f"x{n}", "", "The common Word.") for n in range(21)]
+    graph = build_graph([*PASSAGES, *fillers])
+
+    def held(row: int) -> list[int]:
+        start, end = graph.word_starts[row : row + 2]
+        return sorted(graph.word_numbers[start:end].tolist())
+
+    jean, emma, smith, paris = (
+        number for word in ("jean", "Emma", "SMITH", "paris") for number in graph.words_in(word)
+    )
+    # "Jean" and "Limur" stand in a and b, "Emma", "Smith" and "Paris" in b and c; in c "Paris"
+    # is a title. "Word" stands in 21 passages, and "Letter" and "Director" in one.
+    assert held(2) == sorted([emma, smith, paris])
+    assert jean in held(0) and jean in held(1)
+    assert len(held(0)) == 2
+    assert graph.words_in("the letter of a director, a common word") == []
+    assert build_graph([]).words_in("Paris") == []
+
+
 def test_names_of_a_query_are_found_however_they_are_written() -> None:
     graph = build_graph(PASSAGES)
 
@@ -101,7 +121,7 @@ def test_a_stored_graph_is_the_built_one_and_is_checked_with_the_index(index_fol
         assert np.array_equal(getattr(built, name), getattr(stored, name)), name
     assert verify_index(index_folder).ok
     recorded = [name for name in Manifest.read(index_folder).files if "/graph/" in name]
-    assert len(recorded) == 11
+    assert len(recorded) == 14
 
 
 def test_every_damaged_graph_file_is_noticed_by_verify(index_folder: Path, tmp_path: Path) -> None:
@@ -126,13 +146,23 @@ def test_numbers_out_of_range_never_reach_scipy(tmp_path: Path) -> None:
         Graph.open(tmp_path / "graph", len(PASSAGES), "c")
 
 
+def test_proper_words_out_of_range_never_reach_scipy(tmp_path: Path) -> None:
+    build_graph(PASSAGES).save(tmp_path / "graph", "c")
+    file = tmp_path / "graph" / "word_numbers.npy"
+    words = np.load(file)
+    words[-1] = len(np.load(tmp_path / "graph" / "word_hashes.npy"))
+    np.save(file, words)
+    with pytest.raises(CorruptIndex, match="does not fit"):
+        Graph.open(tmp_path / "graph", len(PASSAGES), "c")
+
+
 def test_another_version_or_another_corpus_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "graph"
     build_graph(PASSAGES).save(folder, "c")
     with pytest.raises(CorruptIndex):
         Graph.open(folder, len(PASSAGES) + 1, "c")
     counts = folder / "graph.json"
-    counts.write_text(counts.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    counts.write_text(counts.read_text().replace('"schema_version": 2', '"schema_version": 3'))
     with pytest.raises(UnsupportedVersion):
         Graph.open(folder, len(PASSAGES), "c")
 

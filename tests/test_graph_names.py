@@ -14,6 +14,7 @@ from indexes.graph_names import (
     capitals_of,
     is_matchable,
     key_of,
+    proper_words,
     words_of,
 )
 
@@ -78,6 +79,14 @@ def test_capitalised_names_are_runs_without_the_sentences_first_stop_word() -> N
         ("emma smith", text.index("Emma")),
         ("march 1990", text.index("March")),
     ]
+
+
+def test_proper_words_have_a_capital_that_no_sentence_explains() -> None:
+    text = "Red wine of Sisvel. Motorola and Élan left. Marie Curie saw 1914; The X Man. Alone"
+    # Red, Motorola and Alone begin a sentence and nothing follows them with a capital; Marie is
+    # followed by Curie; "The" is a stop word, "X" short, "1914" a number.
+    assert list(proper_words(text, words_of(text))) == ["sisvel", "elan", "marie", "curie", "man"]
+    assert list(proper_words("", [])) == []
 
 
 @steady

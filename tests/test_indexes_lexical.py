@@ -105,3 +105,16 @@ def test_settings_are_checked() -> None:
             BM25Settings(*numbers)
     with pytest.raises(EmptyCorpus, match="no word"):
         LexicalIndex.build(["!!!", "..."], PLAIN)
+
+
+def test_word_scores_are_what_each_word_alone_would_score() -> None:
+    texts = ["red red wine", "wine and bread", "bread", "white wine", "salt"]
+    index = LexicalIndex.build(texts, BM25Settings())
+    rows = np.array([4, 0, 2, 3], dtype=np.int64)
+    query = "Red wine, wine with nothing of bread"
+    scores, rarity = index.word_scores(query, rows)
+    slow = np.stack([index.scores(word)[rows] for word in ("red", "wine", "bread")], axis=1)
+    assert np.array_equal(scores, slow)
+    # idf = ln(1 + (5 - df + 0.5) / (df + 0.5)) for df 1, 3 and 2.
+    assert rarity == pytest.approx(np.log([1 + 4.5 / 1.5, 1 + 2.5 / 3.5, 1 + 3.5 / 2.5]))
+    assert index.word_scores("nothing", rows)[0].shape == (4, 0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from storage_helpers import HashEncoder
 
 from indexes.build import build_index
+from indexes.changes import delete_passages
 from indexes.graph_build import add_graph
 from indexes.index import Index
 from indexes.passage import Passage
@@ -17,7 +19,8 @@ from retrievers.configuration import node_from, node_to_dict
 from retrievers.dense import DenseRetriever
 from retrievers.errors import InvalidRetriever
 from retrievers.fusion import HybridRetriever
-from retrievers.graph import GraphRetriever, GraphSettings
+from retrievers.graph import GraphRetriever
+from retrievers.graph_settings import GraphSettings
 from retrievers.opening import open_retriever
 
 FILM = "Silent Harbour was directed by Ada Brook and stars Tom Reed."
@@ -71,6 +74,77 @@ def test_a_query_that_nothing_answers_finds_nothing(index: Index) -> None:
 def test_a_very_long_query_is_answered(index: Index) -> None:
     hits = GraphRetriever(index, BM25Retriever(index)).search(f"{QUESTION} " * 2_000, 2)
     assert [hit.passage.id for hit in hits] == ["film", "director"]
+
+
+def test_pairs_find_what_no_title_leads_to(tmp_path: Path) -> None:
+    # No passage is about Sisvel: only the word ties the two that answer together. The passage on
+    # Bayvel shares as many words with the question.
+    passages = [
+        Passage("firm", "Player seizure", "An Italian firm was acting for Sisvel there."),
+        Passage("end", "Audio format", "The patents held by Sisvel had all expired in 2015."),
+        Passage("other", "Drug law", "The patents held by Bayvel had all expired in 2009."),
+        Passage("more", "Italian cooking", "An Italian firm makes pasta."),
+        *(Passage(f"x{n}", f"School {n}", "Children learn to read here.") for n in range(6)),
+    ]
+    build_index(passages, tmp_path / "index", encoder=None)
+    add_graph(tmp_path / "index")
+    words = BM25Retriever(Index.open(tmp_path / "index"))
+    question = (
+        "When had the patents expired that were held by whom the Italian firm was acting for?"
+    )
+    graph = GraphRetriever(words.index, words)
+    assert ids(graph, question, 2) == ["firm", "end"]
+    everything = graph.search(question, 10)
+    assert len({hit.passage.id for hit in everything}) == len(everything)
+    assert [hit.score for hit in everything] == sorted(
+        (hit.score for hit in everything), reverse=True
+    )
+
+    delete_passages(tmp_path / "index", ["end"])
+    add_graph(tmp_path / "index")
+    words = BM25Retriever(Index.open(tmp_path / "index"))
+    assert "end" not in ids(GraphRetriever(words.index, words), question, 10)
+
+
+def test_without_partners_the_ranking_is_the_walks(index: Index) -> None:
+    graph = GraphRetriever(index, BM25Retriever(index), GraphSettings(partners=0))
+    assert ids(graph, QUESTION) == ["film", "director", "actor"]
+    assert graph.search(QUESTION, 1)[0].score <= 1.0 + graph.settings.mix
+
+
+def test_a_graph_over_vectors_alone_needs_no_words(tmp_path: Path) -> None:
+    build_index(PASSAGES, tmp_path / "index", encoder=HashEncoder(), bm25=False)
+    add_graph(tmp_path / "index")
+    dense = DenseRetriever(Index.open(tmp_path / "index"), HashEncoder())
+    graph = GraphRetriever(dense.index, dense)
+    assert ids(graph, "Silent Harbour (film)", 1) == ["film"]
+    assert sorted(ids(graph, QUESTION, 9)) == sorted(passage.id for passage in PASSAGES)
+
+
+class CountingEncoder(HashEncoder):
+    """Remembers which queries it was asked for."""
+
+    def __init__(self, similarity: str) -> None:
+        super().__init__(similarity=similarity)
+        self.asked: list[str] = []
+
+    def encode_queries(self, queries: list[str]) -> npt.NDArray[np.float32]:
+        self.asked.extend(queries)
+        return super().encode_queries(queries)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_closeness_is_the_score_of_the_ranking_and_encodes_once(
+    similarity: str, tmp_path: Path
+) -> None:
+    encoder = CountingEncoder(similarity)
+    build_index(PASSAGES, tmp_path / "index", encoder=encoder)
+    dense = DenseRetriever(Index.open(tmp_path / "index"), encoder)
+    ranking = dense.rank_rows([QUESTION, "Tom"], 5)[0]
+    assert dense.closeness(QUESTION, ranking.rows) == pytest.approx(ranking.scores, rel=1e-5)
+    assert encoder.asked == [QUESTION, "Tom"]
+    dense.closeness("Ada", ranking.rows)
+    assert encoder.asked == [QUESTION, "Tom", "Ada"]
 
 
 def test_the_fingerprint_tells_settings_and_first_retrievers_apart(index: Index) -> None:

@@ -29,9 +29,13 @@ def many(count: int) -> list[Passage]:
         (200_000, 384, None, "Flat"),
         (200_000, 384, 307_200_000, "Flat"),  # 200,000 * 384 * 4 bytes
         (200_000, 384, 307_199_999, "SQfp16"),
-        (200_000, 384, 153_599_999, "IVF1024,SQ8"),
-        (200_001, 384, None, "IVF1024,SQ8"),
-        (1_000_000, 384, 10**9, "IVF2048,SQ8"),
+        (200_000, 384, 153_599_999, "IVF1024,PQ192x4fsr"),
+        (200_001, 384, None, "IVF1024,PQ192x4fsr"),
+        (200_001, 385, None, "IVF1024,SQ8"),  # no pairs of numbers
+        (1_000_000, 384, 10**9, "IVF2048,PQ192x4fsr"),
+        (1_000_000, 384, 107_145_728, "IVF2048,PQ192x4fsr"),  # 104 bytes each, 2048 centroids
+        (1_000_000, 384, 107_145_727, "IVF2048,PQ48"),
+        (1_000_001, 384, 10**9, "IVF2048,SQ8"),  # more are not held in memory
         (1_000_000, 384, 4 * 10**9, "HNSW32_SQ8"),  # 640 MB, 4 times
         (21_015_324, 768, None, "IVF8192,SQ8"),
         (21_015_324, 768, 4 * 10**9, "IVF8192,PQ96"),  # 192 pieces would be 4.2 GB
@@ -58,7 +62,7 @@ def test_amounts_of_memory() -> None:
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
-@pytest.mark.parametrize("factory", ["IVF4,SQ8", "IVF4,PQ4x4", "HNSW8_SQ8"])
+@pytest.mark.parametrize("factory", ["IVF4,SQ8", "IVF4,PQ4x4", "IVF4,PQ8x4fsr", "HNSW8_SQ8"])
 def test_scores_are_exact_where_vectors_are_kept(
     tmp_path: Path, similarity: str, factory: str
 ) -> None:
@@ -118,7 +122,15 @@ def test_deleted_rows_are_not_found() -> None:
     vectors = np.random.default_rng(1).standard_normal((100, 8)).astype(np.float32)
     deleted = np.zeros(100, dtype=bool)
     deleted[[3, 50, 99]] = True
-    for factory in ("Flat", "SQfp16", "IVF4,SQ8", "HNSW8", "PCA4,Flat", "IVF4,PQ2x4"):
+    for factory in (
+        "Flat",
+        "SQfp16",
+        "IVF4,SQ8",
+        "HNSW8",
+        "PCA4,Flat",
+        "IVF4,PQ2x4",
+        "IVF4,PQ4x4fsr",
+    ):
         segments = []
         for part in (vectors[:60], vectors[60:]):
             index = faiss.index_factory(8, factory, faiss.METRIC_L2)

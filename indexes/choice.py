@@ -56,8 +56,8 @@ def choose_factory(passages: int, dimension: int, memory: int | None = None) -> 
             f"HNSW{_GRAPH_LINKS}_SQ8",
             f"A graph of {_size(graph)} is fastest, and is at most a quarter of {_size(memory)}.",
         )
-    # Four bits for every two numbers. Scanning a code takes about a tenth of the time of one byte a
-    # number (docs/benchmarks/auto.md), and the candidates get exact scores in any case.
+    # Four bits for every two numbers. Scanning takes about a fifth of the time of one byte a
+    # number, with the same recall, as candidates get exact scores (docs/benchmarks/auto.md).
     quick = passages * (dimension // 4 + _ROW_NUMBER_BYTES) + centroids
     fits = memory is None or quick <= memory
     if passages <= _IN_MEMORY_LIMIT and dimension % 2 == 0 and fits:

@@ -10,7 +10,8 @@ project's Flat and auto in turns, with the same threads. At last it derives what
 passages of 768 dimensions will take. What is done is kept in --work: the same command goes on
 where it was stopped, and prints the same figures again when all is done.
 
-`--quick` takes 20,000 sentences and 250,000 vectors: up to 200,000 `auto` is exact search.
+`--quick` takes 20,000 sentences, 250,000 vectors and 250 MB, which is as much for each vector: up
+to 200,000 `auto` is exact search, and with 1 GB it would choose a graph.
 
 Exit codes: 0, measured; 2, the files or an option cannot be used; others as in `selfrag.errors`;
 130, interrupted.
@@ -54,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of jsonl files")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="where results are kept")
-    parser.add_argument("--quick", action="store_true", help="20,000 sentences, 250,000 vectors")
+    parser.add_argument("--quick", action="store_true", help="250,000 vectors, 250MB")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw curves and speeds there")
     parser.add_argument("--real", type=_count, metavar="N", help="sentences (default: 120,000)")
     parser.add_argument("--rows", type=_count, metavar="N", help="vectors (default: 1,000,000)")
-    parser.add_argument("--memory", default="1GB", help="budget of auto (default: 1GB)")
+    parser.add_argument("--memory", help="budget of auto (default: 1GB; quick: 250MB)")
     parser.add_argument("--threads", type=_count, default=2, metavar="N", help="default: 2")
     parser.add_argument(
         "--encoder", metavar="NAME_OR_FOLDER", help="default: all-MiniLM-L6-v2 if installed"
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         work=options.work,
         real=options.real or (20_000 if options.quick else 120_000),
         rows=options.rows or (250_000 if options.quick else 1_000_000),
-        memory=parse_memory(options.memory),
+        memory=parse_memory(options.memory or ("250MB" if options.quick else "1GB")),
         threads=options.threads,
     )
     values = run(benchmark, Encoder(chosen.location), _told())

@@ -10,10 +10,12 @@ import pytest
 from storage_helpers import HashEncoder
 
 from indexes.build import build_index
+from indexes.building.recall import stand_ins
 from indexes.choice import choose_factory, lists_for, parse_memory
 from indexes.errors import InvalidSetting
 from indexes.index import Index
 from indexes.manifest import Manifest
+from indexes.matrix import MatrixFiles, write_matrix
 from indexes.nearest import VectorIndex, faiss_threads
 from indexes.passage import Passage
 
@@ -93,19 +95,29 @@ def test_recall_is_measured_against_exact_search(tmp_path: Path) -> None:
     index = Index.open(tmp_path / "i")
     record = index.manifest.vectors
     assert record is not None and record.recall is not None
-    matrix = index.require_vectors().take(np.arange(400))
-    assert matrix is not None
-    chosen = np.linspace(0, 399, 100).astype(int)
+    vectors = index.require_vectors()
+    matrix = vectors.take(np.arange(400))
+    assert matrix is not None and vectors.kept is not None
+    queries = stand_ins(vectors.kept)
+    assert queries.shape == (100, 32) and record.recall_queries == 100
     hits = 0
-    for row in chosen:
-        exact = matrix @ matrix[row]
-        exact[row] = -np.inf
+    for query in queries:
+        exact = matrix @ query
         best = np.sort(exact)[::-1][9]
-        found = index.require_vectors().search(matrix[row][None], 11)[1][0]
-        found = [one for one in found.tolist() if one != row][:10]
+        found = vectors.search(query[None], 10)[1][0].tolist()
         hits += sum(exact[one] >= best - 1e-6 for one in found if one >= 0)
     assert abs(hits / 1000 - record.recall) < 0.05  # equal vectors may stand for each other
     assert record.recall > 0.5
+
+
+def test_stand_ins_are_means_of_three(tmp_path: Path) -> None:
+    rows = np.eye(4, dtype=np.float32) * [[1], [10], [100], [1000]]
+    write_matrix(tmp_path / "vectors-00000.npy", [rows], 4, 4, "float32")
+    found = stand_ins(MatrixFiles(tmp_path, (4,), 4))
+    drawn = np.random.default_rng(0).integers(0, 4, 8)
+    for number in range(4):
+        expected = rows[number] + rows[drawn[number]] + rows[drawn[4 + number]]
+        np.testing.assert_allclose(found[number], expected / 3, rtol=1e-6)
 
 
 def test_exact_indexes_keep_no_second_copy(tmp_path: Path) -> None:

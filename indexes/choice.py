@@ -1,7 +1,7 @@
 """Chooses a FAISS index for a number of passages and a memory budget, and says why.
 
 The sizes are those of the codes and lists when all of them have been read once; all but graphs
-are memory-mapped, so an index that does not fit is slow and not refused.
+and fast scans are memory-mapped, so an index that does not fit is slow and not refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from indexes.errors import InvalidSetting
 
 EXACT_LIMIT = 200_000
-_GRAPH_LIMIT = 1_000_000
+# Graphs and fast scans are built, and opened, in memory.
+_IN_MEMORY_LIMIT = 1_000_000
 _GRAPH_LINKS = 32
 _ROW_NUMBER_BYTES = 8
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -50,10 +51,21 @@ def choose_factory(passages: int, dimension: int, memory: int | None = None) -> 
     lists = lists_for(passages)
     centroids = lists * dimension * 4
     graph = passages * (dimension + 2 * _GRAPH_LINKS * 4)
-    if memory is not None and passages <= _GRAPH_LIMIT and 4 * graph <= memory:
+    if memory is not None and passages <= _IN_MEMORY_LIMIT and 4 * graph <= memory:
         return Choice(
             f"HNSW{_GRAPH_LINKS}_SQ8",
             f"A graph of {_size(graph)} is fastest, and is at most a quarter of {_size(memory)}.",
+        )
+    # Four bits for every two numbers. Scanning takes about a fifth of the time of one byte a
+    # number, with the same recall, as candidates get exact scores (docs/benchmarks/auto.md).
+    quick = passages * (dimension // 4 + _ROW_NUMBER_BYTES) + centroids
+    fits = memory is None or quick <= memory
+    if passages <= _IN_MEMORY_LIMIT and dimension % 2 == 0 and fits:
+        within = "" if memory is None else f", {_size(quick)}, fits {_size(memory)}"
+        return Choice(
+            f"IVF{lists},PQ{dimension // 2}x4fsr",
+            f"{passages:,} passages are too many for exact search; two bits a number, scanned in "
+            f"registers{within}.",
         )
     bytewise = passages * (dimension + _ROW_NUMBER_BYTES) + centroids
     if memory is None or bytewise <= memory:

@@ -66,8 +66,8 @@ class VectorsRecord:
         reason: why the factory string is what it is.
         kept: whether float16 vectors lie beside the FAISS index, for exact scores.
         refine: candidates per result whose exact scores are computed, where vectors are kept.
-        recall: the part of the exact best ten that is found, measured with vectors of the corpus
-            as queries; 1 where search is exact, None where it was not measured.
+        recall: the part of the exact best ten that is found, measured with means of vectors of the
+            corpus as queries; 1 where search is exact, None where it was not measured.
         recall_queries: how many queries it was measured with.
         requested: the factory string that was asked for, as "auto".
         memory: the budget in bytes that was given with it; None for no limit.

@@ -102,8 +102,7 @@ class MatrixFiles:
         for number in np.unique(shards):
             chosen = np.flatnonzero(shards == number)
             matrix = self._open(int(number))
-            for place in chosen.tolist():
-                taken[place] = matrix.row(int(rows[place] - self._first_rows[number]))
+            taken[chosen] = matrix.take(rows[chosen] - self._first_rows[number])
         return taken
 
     def blocks(
@@ -150,9 +149,18 @@ class _OpenMatrix:
         self._columns = shape[1]
         self._seeking = threading.Lock()
 
-    def row(self, number: int) -> npt.NDArray[Any]:
-        """One row, as it is stored."""
-        return self._read(number, 1)
+    def take(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Some rows, as they are stored, shape [numbers, columns]."""
+        width = self._columns * self._dtype.itemsize
+        offsets = (self._offset + numbers * width).tolist()
+        if hasattr(os, "pread"):
+            parts = [os.pread(self._handle, width, offset) for offset in offsets]
+        else:
+            parts = [self._sought(width, offset) for offset in offsets]
+        data = b"".join(parts)
+        if len(data) != len(parts) * width:
+            raise CorruptIndex(f"{self._file} ends too early.", _REBUILD)
+        return np.frombuffer(data, self._dtype).reshape(len(parts), self._columns)
 
     def rows(self, first: int, count: int) -> npt.NDArray[np.float32]:
         """Consecutive rows, shape [count, dimension]."""
@@ -164,9 +172,13 @@ class _OpenMatrix:
         if hasattr(os, "pread"):
             data = os.pread(self._handle, length, begin)
         else:
-            with self._seeking:
-                os.lseek(self._handle, begin, os.SEEK_SET)
-                data = os.read(self._handle, length)
+            data = self._sought(length, begin)
         if len(data) != length:
             raise CorruptIndex(f"{self._file} ends too early.", _REBUILD)
         return np.frombuffer(data, self._dtype)
+
+    def _sought(self, length: int, begin: int) -> bytes:
+        """What `os.pread` gives, for systems without it."""
+        with self._seeking:
+            os.lseek(self._handle, begin, os.SEEK_SET)
+            return os.read(self._handle, length)

@@ -83,6 +83,10 @@ class VectorIndex:
                 scores[part], rows[part] = self._search(queries[part], k)
         return scores, rows
 
+    def candidates(self, k: int) -> int:
+        """How many rows FAISS proposes where the `k` nearest are wanted."""
+        return k if self.kept is None else max(k * self._refine, _FEWEST_CANDIDATES)
+
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         """The exact vectors of rows, shape [n, dimension]; None where none are kept.
 
@@ -120,7 +124,7 @@ class VectorIndex:
     def _search(
         self, queries: npt.NDArray[np.float32], k: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        wanted = k if self.kept is None else max(k * self._refine, _FEWEST_CANDIDATES)
+        wanted = self.candidates(k)
         found = [self._candidates(number, queries, wanted) for number in range(len(self.segments))]
         if self.kept is None and len(found) == 1:
             return found[0]

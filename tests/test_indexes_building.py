@@ -73,7 +73,7 @@ def test_streamed_files_are_those_of_faiss(tmp_path: Path, metric: int) -> None:
         "IVF4,PQ4x2",
         "PCA8,IVF4,SQ8",
     )
-    for number, factory in enumerate((*factories, "PQ4x2")):
+    for number, factory in enumerate((*factories, "PQ4x2", "IVF4,PQ8x4fsr")):
         index = faiss.index_factory(16, factory, metric)
         if not index.is_trained:
             index.train(vectors)
@@ -156,7 +156,7 @@ def _fixed_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQ8"])
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQ8", "IVF4,PQ8x4fsr"])
 def test_an_interrupted_build_goes_on(tmp_path: Path, factory: str) -> None:
     corpus = write_corpus(tmp_path / "corpus.jsonl", 100)
     options = {"factory": factory, "batch_size": 8, "rows_per_file": 30}

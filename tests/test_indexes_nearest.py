@@ -10,10 +10,12 @@ import pytest
 from storage_helpers import HashEncoder
 
 from indexes.build import build_index
+from indexes.building.recall import stand_ins
 from indexes.choice import choose_factory, lists_for, parse_memory
 from indexes.errors import InvalidSetting
 from indexes.index import Index
 from indexes.manifest import Manifest
+from indexes.matrix import MatrixFiles, write_matrix
 from indexes.nearest import VectorIndex, faiss_threads
 from indexes.passage import Passage
 
@@ -29,9 +31,13 @@ def many(count: int) -> list[Passage]:
         (200_000, 384, None, "Flat"),
         (200_000, 384, 307_200_000, "Flat"),  # 200,000 * 384 * 4 bytes
         (200_000, 384, 307_199_999, "SQfp16"),
-        (200_000, 384, 153_599_999, "IVF1024,SQ8"),
-        (200_001, 384, None, "IVF1024,SQ8"),
-        (1_000_000, 384, 10**9, "IVF2048,SQ8"),
+        (200_000, 384, 153_599_999, "IVF1024,PQ192x4fsr"),
+        (200_001, 384, None, "IVF1024,PQ192x4fsr"),
+        (200_001, 385, None, "IVF1024,SQ8"),  # no pairs of numbers
+        (1_000_000, 384, 10**9, "IVF2048,PQ192x4fsr"),
+        (1_000_000, 384, 107_145_728, "IVF2048,PQ192x4fsr"),  # 104 bytes each, 2048 centroids
+        (1_000_000, 384, 107_145_727, "IVF2048,PQ48"),
+        (1_000_001, 384, 10**9, "IVF2048,SQ8"),  # more are not held in memory
         (1_000_000, 384, 4 * 10**9, "HNSW32_SQ8"),  # 640 MB, 4 times
         (21_015_324, 768, None, "IVF8192,SQ8"),
         (21_015_324, 768, 4 * 10**9, "IVF8192,PQ96"),  # 192 pieces would be 4.2 GB
@@ -58,7 +64,7 @@ def test_amounts_of_memory() -> None:
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
-@pytest.mark.parametrize("factory", ["IVF4,SQ8", "IVF4,PQ4x4", "HNSW8_SQ8"])
+@pytest.mark.parametrize("factory", ["IVF4,SQ8", "IVF4,PQ4x4", "IVF4,PQ8x4fsr", "HNSW8_SQ8"])
 def test_scores_are_exact_where_vectors_are_kept(
     tmp_path: Path, similarity: str, factory: str
 ) -> None:
@@ -89,19 +95,29 @@ def test_recall_is_measured_against_exact_search(tmp_path: Path) -> None:
     index = Index.open(tmp_path / "i")
     record = index.manifest.vectors
     assert record is not None and record.recall is not None
-    matrix = index.require_vectors().take(np.arange(400))
-    assert matrix is not None
-    chosen = np.linspace(0, 399, 100).astype(int)
+    vectors = index.require_vectors()
+    matrix = vectors.take(np.arange(400))
+    assert matrix is not None and vectors.kept is not None
+    queries = stand_ins(vectors.kept)
+    assert queries.shape == (100, 32) and record.recall_queries == 100
     hits = 0
-    for row in chosen:
-        exact = matrix @ matrix[row]
-        exact[row] = -np.inf
+    for query in queries:
+        exact = matrix @ query
         best = np.sort(exact)[::-1][9]
-        found = index.require_vectors().search(matrix[row][None], 11)[1][0]
-        found = [one for one in found.tolist() if one != row][:10]
+        found = vectors.search(query[None], 10)[1][0].tolist()
         hits += sum(exact[one] >= best - 1e-6 for one in found if one >= 0)
     assert abs(hits / 1000 - record.recall) < 0.05  # equal vectors may stand for each other
     assert record.recall > 0.5
+
+
+def test_stand_ins_are_means_of_three(tmp_path: Path) -> None:
+    rows = np.eye(4, dtype=np.float32) * [[1], [10], [100], [1000]]
+    write_matrix(tmp_path / "vectors-00000.npy", [rows], 4, 4, "float32")
+    found = stand_ins(MatrixFiles(tmp_path, (4,), 4))
+    drawn = np.random.default_rng(0).integers(0, 4, 8)
+    for number in range(4):
+        expected = rows[number] + rows[drawn[number]] + rows[drawn[4 + number]]
+        np.testing.assert_allclose(found[number], expected / 3, rtol=1e-6)
 
 
 def test_exact_indexes_keep_no_second_copy(tmp_path: Path) -> None:
@@ -118,7 +134,15 @@ def test_deleted_rows_are_not_found() -> None:
     vectors = np.random.default_rng(1).standard_normal((100, 8)).astype(np.float32)
     deleted = np.zeros(100, dtype=bool)
     deleted[[3, 50, 99]] = True
-    for factory in ("Flat", "SQfp16", "IVF4,SQ8", "HNSW8", "PCA4,Flat", "IVF4,PQ2x4"):
+    for factory in (
+        "Flat",
+        "SQfp16",
+        "IVF4,SQ8",
+        "HNSW8",
+        "PCA4,Flat",
+        "IVF4,PQ2x4",
+        "IVF4,PQ4x4fsr",
+    ):
         segments = []
         for part in (vectors[:60], vectors[60:]):
             index = faiss.index_factory(8, factory, faiss.METRIC_L2)

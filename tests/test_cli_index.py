@@ -118,7 +118,7 @@ def test_a_graph_is_added(built: Path) -> None:
     assert run("search", "Volga", "--index", str(built), "--kind", "graph").exit_code == 3
     added = run("index", "graph", str(built), "--json")
     assert added.exit_code == 0, added.stderr
-    assert len(list(built.glob("*/graph/*.npy"))) == 10
+    assert len(list(built.glob("*/graph/*.npy"))) == 13
     assert run("index", "verify", str(built)).exit_code == 0
 
 
@@ -127,7 +127,7 @@ def test_compacting_makes_an_outdated_graph_again(built: Path) -> None:
     run("index", "delete", str(built), "a")
     assert run("search", "river", "--index", str(built), "--kind", "graph").exit_code == 3
     assert run("index", "compact", str(built)).exit_code == 0
-    assert len(list(built.glob("*/graph/*.npy"))) == 10
+    assert len(list(built.glob("*/graph/*.npy"))) == 13
     assert run("index", "verify", str(built)).exit_code == 0
 
 

@@ -97,7 +97,8 @@ def stand_ins(matrices: MatrixFiles) -> npt.NDArray[np.float32]:
     spread = np.linspace(0, rows - 1, count).astype(np.int64)
     drawn = np.random.default_rng(0).integers(0, rows, 2 * count)
     vectors = matrices.take(np.concatenate([spread, drawn]))
-    return vectors.reshape(3, count, -1).mean(axis=0)
+    means = vectors.reshape(3, count, -1).mean(axis=0)
+    return np.asarray(means, dtype=np.float32)
 
 
 def _exact(

@@ -55,12 +55,12 @@ def corpus_rows(entities: Iterable[Entity]) -> Iterator[CorpusRow]:
             count += 1
             name = f"{base}-{count}"
         taken.add(name)
-        seen: set[tuple[str, ...]] = set()
+        seen: list[set[str]] = []
         for plan, keys in entity.kind.plans.items():
-            stated = tuple(stated_keys(entity, keys))
-            if not stated or stated in seen:
+            stated = stated_keys(entity, keys)
+            if not stated or any(said.issuperset(stated) for said in seen):
                 continue
-            seen.add(stated)
+            seen.append(set(stated))
             row_id = f"{name}/{plan}"
             rng = Random(int.from_bytes(sha256(row_id.encode()).digest()[:8], "big"))
             yield CorpusRow(

@@ -171,17 +171,13 @@ def inverse(judging: Judging) -> Judged | None:
     """The question names the value."""
     material, rng = judging.material, judging.rng
     entity, relation = material.invertible()
-    value = entity.values[relation.key].lower()
     text = question(entity, relation, rng, inverse=True)
     right = [material.known(entity, relation.key)]
-    wrong: list[Passage] = []
-    for passage in judging.strangers(entity, relation, 3):
-        if value not in passage[1].lower():
-            wrong.append(passage)
+    wrong = judging.strangers(entity, relation, 3)
     if entity.name.lower() not in text.lower():
-        for passage in judging.others_about(entity, relation, 2):
-            if value not in passage[1].lower():
-                wrong.append(passage)
+        wrong += judging.others_about(entity, relation, 2)
+    asked = [value.lower() for value in entity.values.values() if value.lower() in text.lower()]
+    wrong = [passage for passage in wrong if not any(v in passage[1].lower() for v in asked)]
     return _told(judging, text, right, wrong)
 
 

@@ -10,6 +10,7 @@ from selfrag.training.mini.example import FULLY, RELEVANT, RETRIEVAL, Passage, S
 from selfrag.training.mini.inventor import Inventor, kind_weights
 from selfrag.training.mini.names import mutated
 from selfrag.training.mini.naming import other_record
+from selfrag.training.mini.schemas.questions import inverses_of
 from selfrag.training.mini.schemas.relation import (
     Entity,
     Relation,
@@ -116,7 +117,7 @@ class Material:
         """A thing and a relation whose value a question may name to ask for the thing."""
         while True:
             entity = self.entity()
-            choices = [r for r in self.asked(entity) if r.inverses]
+            choices = [r for r in self.asked(entity) if inverses_of(entity, r)]
             if choices:
                 return entity, self.rng.choice(choices)
 

@@ -7,7 +7,7 @@ relations. `training_pairs` is what an encoder trains on: (question, title, pass
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from selfrag.training.mini.schemas.questions import all_questions, question
+from selfrag.training.mini.schemas.questions import all_questions, inverses_of, question
 from selfrag.training.mini.schemas.relation import (
     Entity,
     Kind,
@@ -37,7 +37,7 @@ def training_pairs(entities: Iterable[Entity], rng: Random) -> Iterator[tuple[st
                 relation = entity.kind.relation(key)
                 if not relation.asked:
                     continue
-                inverse = bool(relation.inverses) and rng.random() < 0.25
+                inverse = rng.random() < 0.25 and bool(inverses_of(entity, relation))
                 text = passage_text(entity, keys, rng)
                 yield question(entity, relation, rng, inverse), entity.title, text
 

@@ -5,7 +5,7 @@ from selfrag.training.mini.schemas.country_geography import CONTINENT, LARGEST_C
 from selfrag.training.mini.schemas.country_government import CAPITAL, CURRENCY
 from selfrag.training.mini.schemas.country_landscape import FEATURE, NEIGHBOURS
 from selfrag.training.mini.schemas.country_people import DEMONYM, LANGUAGES
-from selfrag.training.mini.schemas.relation import Entity, Kind, with_indefinite
+from selfrag.training.mini.schemas.relation import Entity, Kind, Relation, with_indefinite
 
 COUNTRY = Kind(
     key="country",
@@ -21,9 +21,10 @@ COUNTRY = Kind(
         NEIGHBOURS,
         FEATURE,
         DEMONYM,
+        Relation("capital_note", "sentence", "{v}", ("{v}",), asked=False),
     ),
     plans={
-        "capital": ("capital",),
+        "capital": ("capital", "capital_note"),
         "money": ("currency", "languages"),
         "location": ("continent", "neighbours"),
         "city": ("largest_city",),
@@ -53,6 +54,7 @@ def read_country(row: Row) -> Entity:
         row["article"],
         values(
             capital=row["capital"],
+            capital_note=row["capital_note"],
             currency=listed(row["currency"]),
             languages=listed(row["languages"]),
             continent=listed(row["continent"]),

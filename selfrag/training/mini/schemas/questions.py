@@ -6,6 +6,7 @@ The variety is compositional: every noun phrase goes with every wrapper. `questi
 
 from collections.abc import Iterator
 from random import Random
+from string import Formatter
 
 from selfrag.training.mini.schemas.record_shapes import record_question
 from selfrag.training.mini.schemas.relation import Entity, Relation, capitalised, fill
@@ -63,9 +64,24 @@ def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str)
     return rng.choice(CLAUSE_WRAPPERS).replace("{c}", clause)
 
 
+def inverses_of(entity: Entity, relation: Relation) -> list[str]:
+    """The templates that ask for the thing by this value and, some of them, by others that it has."""
+    keys = {relation.key for relation in entity.kind.relations} - entity.slots.keys()
+    missing = keys - entity.values.keys()
+    inverses = relation.inverses + wordings(entity.kind.key, relation.key).inverses
+    if not missing:
+        return list(inverses)
+    return [text for text in inverses if not missing.intersection(slots_of(text))]
+
+
+def slots_of(template: str) -> set[str]:
+    """The names of the slots, in lower case."""
+    return {name.lower() for _, name, _, _ in Formatter().parse(template) if name}
+
+
 def inverse_question(entity: Entity, relation: Relation, rng: Random) -> str:
     """One question that names the value and asks for the thing."""
-    inverses = relation.inverses + wordings(entity.kind.key, relation.key).inverses
+    inverses = inverses_of(entity, relation)
     text = fill(rng.choice(inverses), entity, entity.values[relation.key])
     if rng.random() < 0.35:
         return rng.choice(CLAUSE_WRAPPERS).replace("{c}", text[:1].lower() + text[1:].rstrip("?"))
@@ -117,7 +133,7 @@ def all_questions(entity: Entity, relation: Relation) -> Iterator[str]:
         for clause in relation.clauses + more.clauses
         for wrapper in CLAUSE_WRAPPERS
     ]
-    texts += [fill(text, entity, value) for text in relation.inverses + more.inverses]
+    texts += [fill(text, entity, value) for text in inverses_of(entity, relation)]
     for text in texts:
         text = capitalised(text)
         if text not in seen:

@@ -5,9 +5,9 @@ A `Kind` groups the relations of one sort of thing and says which of them share 
 An `Entity` is one thing with its values: a true row of a fact table, or an invented one.
 Nothing here knows where entities come from or what a prompt looks like.
 
-Templates hold the slots `{s}` (the thing, with its article), `{v}` (the value) and the kind's own
-ones (`{noun}`, `{verb}`, ...). A slot whose name starts with a capital (`{S}`, `{Noun}`) is the
-same text with a capital first letter.
+Templates hold the slots `{s}` (the thing, with its article), `{v}` (the value), the kind's own
+ones (`{noun}`, `{verb}`, ...) and other relations of the thing (`{year}`). A slot whose name starts
+with a capital (`{S}`, `{Noun}`) is the same text with a capital first letter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +98,8 @@ def capitalised(text: str) -> str:
 
 def fill(template: str, entity: Entity, value: str = "", spoken: str | None = None) -> str:
     """The template with its slots filled. KeyError when a slot has no text."""
-    words = {"s": spoken or entity.spoken, "v": value, "noun": entity.kind.noun}
+    words = dict(entity.values)
+    words.update(s=spoken or entity.spoken, v=value, noun=entity.kind.noun)
     words["it"], words["its"] = entity.kind.pronouns
     words["name"] = entity.name
     several = " and " in value

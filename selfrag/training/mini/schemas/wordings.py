@@ -5,6 +5,7 @@
     N the cash that {s} prints                 a noun phrase, as in `Relation.nouns`
     C what you hand over at the till in {s}    a clause, as in `Relation.clauses`
     I Which country prints the {v}?            names the value, as in `Relation.inverses`
+    I Which country in {continent} prints {v}? names another value of the thing as well
 
 Templates have the slots of `relation.fill`. What a schema lists itself is not repeated here.
 """

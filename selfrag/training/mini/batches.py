@@ -15,13 +15,21 @@ from torch.utils.data import IterableDataset
 from transformers import PreTrainedTokenizerFast
 
 from selfrag.training.masking import IGNORED, mask_labels
-from selfrag.training.mini.example import Example, Judged
+from selfrag.training.mini.example import (
+    FULLY,
+    IRRELEVANT,
+    RELEVANT,
+    RETRIEVAL,
+    Example,
+    Judged,
+    Segment,
+)
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.mixture import Mixture, Shares
 from selfrag.training.mini.schemas import read_entities
 from selfrag.training.mini.tokenizer import load_tokenizer
 
-LONGEST = 640
+LONGEST = 768
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,8 @@ class Encoder:
     control tokens, where no piece can cross.
 
     told_share: of the judged passages that answer, those whose answer is written out; of the others
-    a tenth of that share. The rest ends with the judgement.
+    a tenth of that share, and half of it with a sentence beside the question. The rest ends with
+    the judgement.
     """
 
     def __init__(
@@ -75,23 +84,45 @@ class Encoder:
 
     def _judged(self, example: Judged) -> Row:
         """The question, then the branches one after the other."""
-        texts = [example.prompt]
-        for segment in example.branches:
-            (opening, _), (paragraph, _), *rest = segment.pieces()
-            share = self.told_share if segment.support else self.told_share / 10
-            told = self.rng.random() < share
-            written = "".join(text for text, _ in rest) + f"[Utility:{5 if segment.support else 1}]"
-            texts.append(paragraph + (f"{written}</s>" if told else ""))
-        encoded = self.backend.encode_batch([*texts, opening], add_special_tokens=False)
-        ids = [1, *encoded[0].ids, *encoded[-1].ids]
-        labels = [IGNORED] * (len(ids) - 1) + ids[-1:]
-        branches = [0] * len(ids)
-        for number, encoding in enumerate(encoded[1:-1], 1):
-            end = encoding.ids.index(self.close_id) + 1
-            ids.extend(encoding.ids)
-            labels.extend([IGNORED] * end + encoding.ids[end:])
-            branches.extend([number] * len(encoding.ids))
+        question = [(example.prompt, ""), (RETRIEVAL, RETRIEVAL)]
+        ids, labels, branches = [1], [IGNORED], [0]
+        for number, parts in enumerate((question, *map(self._branch, example.branches))):
+            for text, learnt in parts:
+                tokens = self._ids(text)
+                ids.extend(tokens)
+                branches.extend([number] * len(tokens))
+                if learnt:
+                    labels.extend(tokens if learnt == text else self._ids(learnt))
+                else:
+                    labels.extend([IGNORED] * len(tokens))
         return Row(ids, labels, branches)
+
+    def _branch(self, segment: Segment) -> list[tuple[str, str]]:
+        """Texts of a branch, each with what is to be learnt in its place.
+
+        After a passage that does not answer, `[Irrelevant]` is learnt and, in a part of them,
+        `[Relevant]` is read: then follow what the passage says, that it says so, and that nothing
+        asked is answered by it.
+        """
+        title, text = segment.passage or ("", "")
+        paragraph = (f"<paragraph>{title}\n{text}</paragraph>", "")
+        judged = (segment.relevance, segment.relevance)
+        if segment.support:
+            end = f"{segment.sentence}{segment.support}[Utility:5]</s>"
+            told = self.rng.random() < self.told_share
+            return [paragraph, judged, (end, end)] if told else [paragraph, judged]
+        chance = self.rng.random()
+        if chance < 0.1 * self.told_share:
+            end = f"{segment.sentence}[Utility:1]</s>"
+            return [paragraph, judged, (end, end)]
+        if chance < 0.6 * self.told_share and segment.aside:
+            end = f"{FULLY}[Utility:1]</s>"
+            return [paragraph, (RELEVANT, IRRELEVANT), (segment.aside, ""), (end, end)]
+        return [paragraph, judged]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
+        return ids
 
 
 def padded(rows: list[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -40,7 +40,8 @@ Passage = tuple[str, str]
 @dataclass(frozen=True)
 class Segment:
     """One segment of an output. A passage is (title, text). learnt: whether the model is to write
-    such a sentence."""
+    such a sentence. aside: a sentence that an irrelevant passage does support, so that the model
+    learns what such an answer is worth, should it write one."""
 
     opening: str
     sentence: str
@@ -48,6 +49,7 @@ class Segment:
     relevance: str = ""
     support: str = ""
     learnt: bool = True
+    aside: str = ""
 
     def pieces(self) -> list[tuple[str, bool]]:
         """The text in parts, cut at control tokens, each with whether it may be learnt."""
@@ -101,6 +103,6 @@ class Judged:
         return PROMPT.format(instruction=self.instruction)
 
 
-def helpless(passage: Passage) -> Segment:
-    """The segment after a passage that does not answer."""
-    return Segment(RETRIEVAL, UNKNOWN, passage, IRRELEVANT)
+def helpless(passage: Passage, aside: str = "") -> Segment:
+    """The segment after a passage that does not answer, and what it says instead."""
+    return Segment(RETRIEVAL, UNKNOWN, passage, IRRELEVANT, aside=aside)

@@ -6,7 +6,7 @@ corpus says about the thing, what it says about others, and where the thing is o
 An example of the ordinary form spends three times as many tokens on each judgement.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -22,7 +22,7 @@ from selfrag.training.mini.example import (
 from selfrag.training.mini.material import OVERLAPS, Material, same_person
 from selfrag.training.mini.reading import Fact, Reader, Section
 from selfrag.training.mini.schemas.questions import plain_question, question, with_habits
-from selfrag.training.mini.schemas.relation import Entity, Relation
+from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence
 from selfrag.training.mini.sorts import KINDS_BY_KEY
 
 MOST = 7
@@ -93,11 +93,11 @@ class Judging:
                 self.rng.shuffle(branches)
                 return replace(made, branches=tuple(branches))
 
-    def others_about(self, entity: Entity, relation: Relation | None, most: int) -> list[Passage]:
+    def others_about(self, entity: Entity, relation: Relation | None, most: int) -> list[Segment]:
         """Passages about the thing that leave the relation open: those of the corpus's plans, and
         facts that no table has."""
         closed = closed_keys(relation.key) if relation else set()
-        found: list[Passage] = []
+        found: list[Segment] = []
         plans = list(entity.kind.plans.values())
         self.rng.shuffle(plans)
         for plan in plans:
@@ -105,19 +105,24 @@ class Judging:
             if self.rng.random() < 0.25 and len(keys) > 1:
                 keys = [self.rng.choice(keys)]
             if keys and not closed.intersection(keys):
-                found.append(self.material.passage(entity, keys))
+                found.append(self.unhelpful(entity, keys))
         section = self.by_kind.get(entity.kind.key)
         if section is not None and (relation is None or self.rng.random() < 0.4):
             found.insert(0, self.extra_fact(section, entity))
         return found[:most]
 
-    def extra_fact(self, section: Section, entity: Entity) -> Passage:
+    def unhelpful(self, entity: Entity, keys: Sequence[str]) -> Segment:
+        """A passage that states these relations, none of them asked for."""
+        asked = [key for key in keys if entity.kind.relation(key).asked]
+        aside = answer_sentence(entity, self.rng.choice(asked)) if asked else ""
+        return helpless(self.material.passage(entity, keys), aside)
+
+    def extra_fact(self, section: Section, entity: Entity) -> Segment:
         """A passage with a fact that no table has."""
         fact = self.rng.choice(section.facts)
-        values = self.reader.completed(fact, {"x": entity.spoken})
-        return self.reader.passage(fact, values, [self.reader.stated(fact, values)], entity)
+        return fact_beside(self.reader, fact, {"x": entity.spoken}, entity)
 
-    def mentions(self, entity: Entity, most: int) -> list[Passage]:
+    def mentions(self, entity: Entity, most: int) -> list[Segment]:
         """Passages about other things that name this one as a value."""
         choices = MENTIONS.get(entity.kind.key, ())
         found = []
@@ -130,10 +135,10 @@ class Judging:
                 name = f"the {entity.slots.get('noun', entity.kind.noun)} {entity.name}"
             kept = {} if kind == "record" else other.values  # a record's sentence has its answer
             other = replace(other, values={**kept, key: name})
-            found.append(self.material.passage(other, self.material.company(other, key)))
+            found.append(self.unhelpful(other, self.material.company(other, key)))
         return found
 
-    def strangers(self, entity: Entity, relation: Relation, most: int) -> list[Passage]:
+    def strangers(self, entity: Entity, relation: Relation, most: int) -> list[Segment]:
         """Passages that state the relation of other things, mostly with similar names."""
         found = []
         for _ in range(most):
@@ -142,14 +147,13 @@ class Judging:
                 continue
             if relation.key in other.values:
                 keys = self.material.company(other, relation.key)
-                found.append(self.material.passage(other, keys))
+                found.append(self.unhelpful(other, keys))
         return found
 
 
-def _told(judging: Judging, text: str, right: list[Segment], wrong: list[Passage]) -> Judged:
+def _told(judging: Judging, text: str, right: list[Segment], wrong: list[Segment]) -> Judged:
     """The right passages and some of the others."""
-    wrong = wrong[: MOST - len(right)]
-    return Judged(text, (*right, *(helpless(passage) for passage in wrong)))
+    return Judged(text, (*right, *wrong[: MOST - len(right)]))
 
 
 def known(judging: Judging) -> Judged | None:
@@ -177,8 +181,13 @@ def inverse(judging: Judging) -> Judged | None:
     if entity.name.lower() not in text.lower():
         wrong += judging.others_about(entity, relation, 2)
     asked = [value.lower() for value in entity.values.values() if value.lower() in text.lower()]
-    wrong = [passage for passage in wrong if not any(v in passage[1].lower() for v in asked)]
+    wrong = [one for one in wrong if one.passage and not _names(one.passage, asked)]
     return _told(judging, text, right, wrong)
+
+
+def _names(passage: Passage, values: Iterable[str]) -> bool:
+    """Whether the text has one of the values, which are in lower case."""
+    return any(value in passage[1].lower() for value in values)
 
 
 def read(judging: Judging) -> Judged | None:
@@ -195,31 +204,33 @@ def read(judging: Judging) -> Judged | None:
         again = reader.stated(fact, values)
         passage = reader.passage(fact, values, [again], thing)
         right.append(Segment(RETRIEVAL, again, passage, RELEVANT, FULLY))
-    wrong: list[Passage] = []
+    wrong: list[Segment] = []
     if slot != "x" and section.sort:
         others = [other for other in section.facts if other is not fact]
         for other in rng.sample(others, min(len(others), rng.choice((1, 2, 3)))):
-            wrong.append(_other_fact(reader, other, values, thing))
+            wrong.append(fact_beside(reader, other, {"x": values["x"]}, thing))
         if thing is not None:
             wrong += judging.others_about(thing, None, 1)
     for _ in range(1 if wrong else 3):
         strange = reader.stranger(section, fact, values)
         shared = {value.lower() for value in values.values()}
         if not shared & {value.lower() for value in strange.values()}:
-            wrong.append(reader.passage(fact, strange, [reader.stated(fact, strange)], None))
+            wrong.append(fact_beside(reader, fact, strange, None))
     if not section.sort:
         wrong += _loose(reader, fact, values, 2)
     return _told(judging, text, right, wrong)
 
 
-def _other_fact(
+def fact_beside(
     reader: Reader, fact: Fact, values: dict[str, str], thing: Entity | None
-) -> Passage:
-    filled = reader.completed(fact, {"x": values["x"]})
-    return reader.passage(fact, filled, [reader.stated(fact, filled)], thing)
+) -> Segment:
+    """A passage with a fact that is not asked for; values of slots that are not given are drawn."""
+    filled = reader.completed(fact, values)
+    passage = reader.passage(fact, filled, [reader.stated(fact, filled)], thing)
+    return helpless(passage, reader.stated(fact, filled))
 
 
-def _loose(reader: Reader, fact: Fact, values: dict[str, str], count: int) -> list[Passage]:
+def _loose(reader: Reader, fact: Fact, values: dict[str, str], count: int) -> list[Segment]:
     """Other facts of any general section, about one of the same values where the slots allow."""
     general = [section for section in reader.sections if not section.sort]
     found = []
@@ -228,8 +239,7 @@ def _loose(reader: Reader, fact: Fact, values: dict[str, str], count: int) -> li
         if other is fact:
             continue
         same = {slot: value for slot, value in values.items() if slot not in ("name", "number")}
-        filled = reader.completed(other, same)
-        found.append(reader.passage(other, filled, [reader.stated(other, filled)], None))
+        found.append(fact_beside(reader, other, same, None))
     return found
 
 
@@ -243,7 +253,7 @@ def unasked(judging: Judging) -> Judged | None:
         return None
     text = reader.unasked_question(section, values)
     others = rng.sample(section.facts, min(len(section.facts), 2))
-    wrong = [_other_fact(reader, other, values, thing) for other in others]
+    wrong = [fact_beside(reader, other, {"x": values["x"]}, thing) for other in others]
     if thing is not None:
         wrong = judging.others_about(thing, None, 4) + wrong[:1] + judging.mentions(thing, 1)
     return _told(judging, text, [], wrong)
@@ -251,4 +261,4 @@ def unasked(judging: Judging) -> Judged | None:
 
 Maker = Callable[[Judging], Judged | None]
 MAKERS: tuple[Maker, ...] = (known, inverse, read, unasked)
-MAKER_WEIGHTS = (60, 10, 15, 15)
+MAKER_WEIGHTS = (48, 16, 16, 20)

@@ -19,6 +19,9 @@ from selfrag.training.mini.schemas.wrappers import (
     PERSON_WRAPPERS,
 )
 
+EMBEDDABLE = ("Who ", "Whose ", "Which ", "What ")
+"""How an inverse question begins that reads well after "Do you know"."""
+
 
 def _noun_forms(noun: str) -> tuple[tuple[str, ...], str, str, str]:
     """Wrappers, bare phrase and the verbs that fit a noun template with its marker."""
@@ -65,7 +68,7 @@ def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str)
 
 
 def inverses_of(entity: Entity, relation: Relation) -> list[str]:
-    """The templates that ask for the thing by this value and, some of them, by others that it has."""
+    """The templates that ask for the thing by this value, some of them by others as well."""
     keys = {relation.key for relation in entity.kind.relations} - entity.slots.keys()
     missing = keys - entity.values.keys()
     inverses = relation.inverses + wordings(entity.kind.key, relation.key).inverses
@@ -83,7 +86,7 @@ def inverse_question(entity: Entity, relation: Relation, rng: Random) -> str:
     """One question that names the value and asks for the thing."""
     inverses = inverses_of(entity, relation)
     text = fill(rng.choice(inverses), entity, entity.values[relation.key])
-    if rng.random() < 0.35:
+    if rng.random() < 0.35 and text.endswith("?") and text.startswith(EMBEDDABLE):
         return rng.choice(CLAUSE_WRAPPERS).replace("{c}", text[:1].lower() + text[1:].rstrip("?"))
     return text
 

@@ -34,16 +34,17 @@ class Passage:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("id", "title", "text"):
+        texts = isinstance(self.id, str), isinstance(self.title, str), isinstance(self.text, str)
+        if not all(texts):
+            name = ("id", "title", "text")[texts.index(False)]
             value = getattr(self, name)
-            if not isinstance(value, str):
-                raise InvalidPassage(
-                    f"A passage's {name} is {value!r} ({type(value).__name__}).",
-                    "It must be a string.",
-                )
+            raise InvalidPassage(
+                f"A passage's {name} is {value!r} ({type(value).__name__}).",
+                "It must be a string.",
+            )
         if not self.id:
             raise InvalidPassage("A passage's id is empty.", "Give every passage an id of its own.")
-        if not isinstance(self.metadata, Mapping):
+        if type(self.metadata) is not dict and not isinstance(self.metadata, Mapping):
             raise InvalidPassage(
                 f"The metadata of passage {self.id!r} is {type(self.metadata).__name__}.",
                 "It must be a mapping of names to JSON values.",

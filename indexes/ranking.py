@@ -22,7 +22,9 @@ def top_rows(scores: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
         rows = np.arange(count, dtype=np.int64)
     else:
         threshold = np.partition(scores, count - k)[count - k]
-        better = np.flatnonzero(scores > threshold)
-        equal = np.flatnonzero(scores == threshold)[: k - len(better)]
-        rows = np.concatenate([better, equal]).astype(np.int64)
-    return rows[np.lexsort((rows, -scores[rows]))]
+        rows = np.flatnonzero(scores >= threshold).astype(np.int64, copy=False)
+        if len(rows) > 4 * k:  # many share the last place: sort only those that are needed
+            values = scores[rows]
+            better, equal = rows[values > threshold], rows[values == threshold]
+            rows = np.concatenate([better, equal[: k - len(better)]])
+    return rows[np.lexsort((rows, -scores[rows]))[:k]]

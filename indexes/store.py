@@ -15,6 +15,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ import numpy.typing as npt
 
 from indexes.errors import CorruptIndex, NotAnIndex, UnsupportedVersion
 from indexes.passage import Passage
+from indexes.textbatch import TextBatch
 
 STORE_VERSION = 1
 COUNTS_FILE = "store.json"
 HASHES_FILE = "id_hashes.npy"
 ROWS_FILE = "id_rows.npy"
 COLUMNS = ("id", "title", "text", "metadata")
+_BATCHES_KEPT = 1024  # views of the mapped files, without the texts
 _REBUILD = "Build the index again, or copy it again from its source."
 
 
@@ -68,6 +71,7 @@ class PassageStore:
         self._rows_per_batch = rows_per_batch
         self._hashes = hashes
         self._hash_rows = hash_rows
+        self._batch = lru_cache(maxsize=_BATCHES_KEPT)(self._open_batch)
 
     @classmethod
     def open(cls, path: Path | str) -> PassageStore:
@@ -149,10 +153,13 @@ class PassageStore:
         number = int(number)
         file = bisect_right(self._first_rows, number) - 1
         batch, offset = divmod(number - self._first_rows[file], self._rows_per_batch)
-        columns = self._columns(file, batch)
-        if offset >= len(columns[0]):
-            raise CorruptIndex(f"Row {row} of {self.path} is not in its batch.", _REBUILD)
-        return self._passage(row, *(column[offset].as_py() for column in columns))
+        try:
+            values = self._batch(file, batch).values(offset)
+        except (IndexError, ValueError) as error:
+            raise CorruptIndex(f"Row {row} of {self.path} is damaged: {error}.", _REBUILD) from (
+                error
+            )
+        return self._passage(row, *values)
 
     def __iter__(self) -> Iterator[Passage]:
         row = 0
@@ -217,18 +224,22 @@ class PassageStore:
             return False
         return True
 
-    def _columns(self, file: int, batch: int) -> list[Any]:
+    def _columns(self, file: int, batch: int, full: bool = True) -> list[Any]:
+        """The columns of a batch, their sizes checked, with `full` also their offsets and texts:
+        Arrow trusts them, and a damaged one would be read past the file's end."""
         import pyarrow as pa
 
         try:
             record_batch = self._readers[file].get_batch(batch)
-            # Arrow trusts offsets and text; a damaged one would be read past the file's end.
-            record_batch.validate(full=True)
+            record_batch.validate(full=full)
         except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
             raise CorruptIndex(
                 f"Batch {batch} of file {file} in {self.path} is damaged: {error}.", _REBUILD
             ) from error
         return list(record_batch.columns)
+
+    def _open_batch(self, file: int, batch: int) -> TextBatch:
+        return TextBatch(self._columns(file, batch, full=False))
 
     def _passage(self, row: int, id_: str, title: str, text: str, metadata: str | None) -> Passage:
         try:

@@ -45,7 +45,7 @@ class TextBatch:
 
 
 def _parts(column: Any) -> tuple[memoryview | None, memoryview, memoryview]:
-    """Which rows have a text (a bit each, or None: all), where texts begin and end, and the data."""
+    """Which rows have a text (a bit each; None: all), where texts begin and end, and the data."""
     present, offsets, data = column.buffers()
     first = column.offset
     if first:

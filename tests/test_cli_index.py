@@ -61,6 +61,16 @@ def test_build_info_and_search(built: Path) -> None:
     assert "Ouagadougou" not in shown.stdout
 
 
+def test_a_long_passage_is_whole_and_on_one_line_where_nobody_looks(tmp_path: Path) -> None:
+    text = "The Volga " + "flows on and " * 40 + "ends in the Caspian Sea."
+    corpus = tmp_path / "long.jsonl"
+    corpus.write_text(json.dumps({"id": "a", "title": "Volga", "text": text}), encoding="utf-8")
+    folder = tmp_path / "long-index"
+    assert run("index", "build", str(corpus), str(folder), "--encoder", "none").exit_code == 0
+    shown = run("search", "Volga", "--index", str(folder), "--kind", "bm25").stdout
+    assert shown.splitlines()[1] == f"   {text}"
+
+
 def test_a_search_that_finds_nothing_says_so(built: Path) -> None:
     result = run("search", " ", "--index", str(built), "--kind", "bm25")
     assert (result.exit_code, result.stdout) == (0, "No passage was found.\n")

@@ -39,6 +39,11 @@ class Output:
                 reconfigure(errors="replace")
         self._console: Any = None
 
+    @property
+    def terminal(self) -> bool:
+        """Whether results are read by human eyes, in lines of a width."""
+        return self._stream.isatty()
+
     @contextlib.contextmanager
     def guarded(self) -> Iterator[Output]:
         """While it lasts, what others print goes to standard error."""
@@ -61,7 +66,7 @@ class Output:
             from rich.console import Console
 
             self._console = Console(file=self._stream, highlight=False, markup=False)
-        self._console.print(renderable, soft_wrap=not self._stream.isatty())
+        self._console.print(renderable, soft_wrap=not self.terminal)
         self._stream.flush()
 
 

@@ -78,10 +78,13 @@ def search(
 
         for hit in hits:
             passage = hit.passage
+            text = printable(passage.text)
             head = f"{hit.rank}. {passage.title or passage.id}  ({hit.score:.4f}, {passage.id})"
             output.show(
                 Group(
                     Text(printable(head), style="cyan"),
-                    Padding(Text(printable(passage.text)), (0, 0, 0, 3), expand=False),
+                    Padding(Text(text), (0, 0, 0, 3), expand=False)
+                    if output.terminal
+                    else Text(f"   {text}"),
                 )
             )

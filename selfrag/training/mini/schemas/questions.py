@@ -10,6 +10,7 @@ from string import Formatter
 
 from selfrag.training.mini.schemas.record_shapes import record_question
 from selfrag.training.mini.schemas.relation import Entity, Relation, capitalised, fill
+from selfrag.training.mini.schemas.term_shapes import term_question
 from selfrag.training.mini.schemas.wordings import wordings
 from selfrag.training.mini.schemas.wrappers import (
     CLAUSE_WRAPPERS,
@@ -48,6 +49,10 @@ def plain_question(entity: Entity, relation: Relation, rng: Random, spoken: str)
     value = entity.values.get(relation.key, "")
     if entity.kind.key == "record" and rng.random() < 0.4:
         asked = record_question(entity.name, rng)
+        if asked is not None:
+            return asked
+    if entity.kind.key == "term" and rng.random() < 0.45:
+        asked = term_question(entity.name, rng)
         if asked is not None:
             return asked
     more = wordings(entity.kind.key, relation.key)

@@ -131,7 +131,82 @@ AREA_SHAPES = (
 OTHER_WORDS = {"tallest": "highest"}
 """Superlatives asked for with the words of another one."""
 SLOT = re.compile(r"\{(\w+)\}")
-RECORD_SYNONYMS = (("largest", "biggest"), ("fastest", "quickest"))
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "largest": ("biggest", "greatest", "most enormous", "hugest"),
+    "smallest": ("tiniest", "littlest", "least large"),
+    "highest": ("loftiest", "tallest", "most elevated"),
+    "tallest": ("highest", "most towering"),
+    "longest": ("most extended", "lengthiest"),
+    "fastest": ("quickest", "swiftest", "speediest"),
+    "oldest": ("most ancient", "earliest"),
+    "deepest": ("most profound", "furthest down"),
+    "brightest": ("most brilliant", "most luminous"),
+    "heaviest": ("weightiest", "most massive"),
+    "hardest": ("least scratchable", "toughest"),
+    "strongest": ("most powerful", "toughest"),
+    "hottest": ("warmest", "most scorching"),
+    "coldest": ("chilliest", "most frigid"),
+    "nearest": ("closest",),
+    "farthest": ("furthest", "most distant"),
+    "northernmost": ("most northerly", "furthest north", "most northern"),
+    "southernmost": ("most southerly", "furthest south", "most southern"),
+    "first": ("earliest", "very first", "original"),
+    "most populous": ("most populated", "most inhabited", "most crowded"),
+    "most abundant": ("most plentiful", "most common", "most frequent"),
+    "in the world": (
+        "on Earth",
+        "on the planet",
+        "on our planet",
+        "in the whole world",
+        "worldwide",
+        "anywhere on Earth",
+        "of the world",
+        "of the Earth",
+        "of all",
+        "we know of",
+    ),
+    "in the Solar System": ("of our Solar System", "around our Sun", "of the Solar System"),
+    "in the human body": ("in our bodies", "that we have", "of a person", "in a human being"),
+    "of the human body": ("in our bodies", "that we have", "of a person", "in a human being"),
+    "mountain": ("peak", "summit"),
+    "animal": ("creature", "beast"),
+    "country": ("nation", "state", "land"),
+    "countries": ("nations", "states"),
+    "city": ("town", "metropolis"),
+    "inhabitants": ("residents", "citizens", "people living there"),
+    "by population": ("by number of people", "by inhabitants"),
+    "by area": ("by land area", "by territory", "in area"),
+}
+"""What a question may say instead of a record's words; each is replaced now and then."""
+ADJECTIVES = {
+    "Africa": "African",
+    "Asia": "Asian",
+    "Europe": "European",
+    "North America": "North American",
+    "South America": "South American",
+    "Oceania": "Oceanian",
+    "Antarctica": "Antarctic",
+    "Australia": "Australian",
+    "Canada": "Canadian",
+    "Germany": "German",
+    "Italy": "Italian",
+    "Mexico": "Mexican",
+    "Norway": "Norwegian",
+    "India": "Indian",
+    "Japan": "Japanese",
+    "Poland": "Polish",
+    "Spain": "Spanish",
+    "France": "French",
+    "Greece": "Greek",
+    "Turkey": "Turkish",
+    "Sweden": "Swedish",
+    "Brazil": "Brazilian",
+    "Russia": "Russian",
+    "China": "Chinese",
+    "the United States": "American",
+    "the United Kingdom": "British",
+}
+"""A record's place -> the adjective that a question may put before the noun."""
 UNCHANGED_PLURALS = ("species", "fish", "series")
 
 
@@ -208,12 +283,21 @@ def record_question(name: str, rng: Random) -> str | None:
     found = RECORD_NAME.fullmatch(name)
     if found is None:
         return None
-    groups, words = _record_shapes(found["most"], found["noun"], found["where"] or "")
+    noun, where = found["noun"], found["where"] or ""
+    adjective = ADJECTIVES.get(where.removeprefix(" in ").partition(" by ")[0])
+    if adjective and rng.random() < 0.25:
+        noun, where = f"{adjective} {noun}", where.partition(" by ")[2]
+        where = f" by {where}" if where else ""
+    groups, words = _record_shapes(found["most"], noun, where)
     shape = rng.choice(rng.choice(groups))
     while not set(SLOT.findall(shape)) <= words.keys():
         shape = rng.choice(rng.choice(groups))
-    text = shape.format(**words)
-    for plain, other in RECORD_SYNONYMS:
-        if plain in text and rng.random() < 0.15:
-            text = text.replace(plain, other)
+    return in_other_words(shape.format(**words), rng)
+
+
+def in_other_words(text: str, rng: Random) -> str:
+    """The question with some of its words replaced by others of the same meaning."""
+    for plain, others in SYNONYMS.items():
+        if plain in text and rng.random() < 0.3:
+            text = re.sub(rf"(?<!-)\b{plain}\b", rng.choice(others), text, count=1)
     return text

@@ -192,6 +192,8 @@ class NameModel:
             first = f"{first} {self.word(rng)}"
         elif chance < 0.25:
             first = f"{first}-{self.word(rng)}"
+        elif chance < 0.29:  # a full stop that ends no sentence
+            first = rng.choice(("Dr.", "St.", "Mr.", "Mrs."))
         if rng.random() < 0.10:
             last = f"{rng.choice(PARTICLES)} {last}"
         if rng.random() < 0.05:

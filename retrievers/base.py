@@ -31,7 +31,8 @@ _POOL_LOCK = threading.Lock()
 class Retriever(Protocol):
     """Ranks passages for queries.
 
-    Equal calls give equal results; passages with equal scores come in the order of their rows.
+    Equal calls give equal results; passages with equal scores come in the order of their rows, or
+    as a retriever says.
     A query of white space finds nothing.
     """
 

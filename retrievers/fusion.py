@@ -11,7 +11,7 @@ counts 1 for each. So a retriever's scale and offset do not matter, but its dept
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -62,8 +62,9 @@ def fuse(
 class HybridRetriever(BaseRetriever):
     """Fuses the rankings of several retrievers.
 
-    Over retrievers of one corpus passages are told apart by row, and equal scores come in row
-    order; over others by id, and equal scores come in order of first appearance.
+    Over retrievers of one corpus passages are told apart by row, over others by id. Equal scores
+    come in the order of the first ranking that has them, which does not depend on the order of the
+    corpus.
 
     Args:
         retrievers: at least one.
@@ -147,7 +148,7 @@ class HybridRetriever(BaseRetriever):
                 list(zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True))
                 for ranking in rankings
             ]
-            best = _best(fuse(pairs, self.weights, self.method), int, k)
+            best = _best(fuse(pairs, self.weights, self.method), k)
             rows = np.array([row for row, _ in best], dtype=np.int64)
             scores = np.array([score for _, score in best], dtype=np.float64)
             fused.append(RankedRows(rows, scores))
@@ -158,9 +159,8 @@ class HybridRetriever(BaseRetriever):
         for ranking in rankings:
             for hit in ranking:
                 passages.setdefault(hit.passage.id, hit.passage)
-        places = {passage_id: place for place, passage_id in enumerate(passages)}
         pairs = [_first_places(ranking) for ranking in rankings]
-        best = _best(fuse(pairs, self.weights, self.method), places.__getitem__, k)
+        best = _best(fuse(pairs, self.weights, self.method), k)
         return [Hit(passages[key], score, rank) for rank, (key, score) in enumerate(best, start=1)]
 
 
@@ -172,7 +172,6 @@ def _first_places(ranking: list[Hit]) -> list[tuple[str, float]]:
     return list(scores.items())
 
 
-def _best(
-    fused: dict[_Key, float], place_of: Callable[[_Key], int], k: int
-) -> list[tuple[_Key, float]]:
-    return sorted(fused.items(), key=lambda item: (-item[1], place_of(item[0])))[:k]
+def _best(fused: dict[_Key, float], k: int) -> list[tuple[_Key, float]]:
+    """The first `k`; sorting keeps the order of first appearance among equal scores."""
+    return sorted(fused.items(), key=lambda item: -item[1])[:k]

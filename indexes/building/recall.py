@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from indexes.building.codes import layout_of
 from indexes.matrix import MatrixFiles
 from indexes.nearest import VectorIndex
 from indexes.vectors import open_vectors
@@ -22,7 +23,6 @@ NEIGHBOURS = 10
 # A margin over 0.95, as questions differ from means of passages too.
 _WANTED = 0.98
 _QUERIES = 100
-_QUERIES_AT_A_TIME = 4
 _LEAST_EFFORT = 8
 
 
@@ -55,12 +55,13 @@ def measure_recall(
     truth = _exact(matrices, queries, k, similarity == "euclidean", tick)
 
     def recall(tried: str) -> float:
-        found = []
-        for begin in range(0, len(queries), _QUERIES_AT_A_TIME):
-            # Opened anew, as the lists that searches touch stay mapped, and resident, until then.
+        found: list[npt.NDArray[np.int64]] = []
+        while (done := sum(map(len, found))) < len(queries):
             index = open_vectors(file, rows, matrices.dimension, similarity, tried)
+            # Lists that searches touch stay mapped, and resident, until the index is opened anew.
+            together = 1 if layout_of(index) == "lists" else len(queries)
             search = VectorIndex([index], similarity, matrices, refine)
-            found.append(search.search(queries[begin : begin + _QUERIES_AT_A_TIME], k)[1])
+            found.append(search.search(queries[done : done + together], k)[1])
             del search, index
         return _overlap(np.concatenate(found), truth)
 

@@ -109,11 +109,13 @@ def plot(values: dict[str, Any], folder: Path) -> Path:
         errors = np.abs(bounds - means)
         axes.bar(places, means, width * 0.9, yerr=errors, capsize=2, label=name)
     tops = [values["benchmark"]["ceilings"][f"recall@{k}"] for k in CUTOFFS]
-    axes.plot(range(len(CUTOFFS)), tops, "k_", markersize=60, label="ceiling")
+    starts, ends = np.arange(len(CUTOFFS)) - 0.42, np.arange(len(CUTOFFS)) + 0.42
+    axes.hlines(tops, starts, ends, colors="black", linewidth=1, label="ceiling")
     axes.set_xticks(range(len(CUTOFFS)), [f"recall@{k}" for k in CUTOFFS])
     axes.set_ylim(0, 1.05)
     axes.set_title(f"{values['benchmark']['corpus']}, {values['benchmark']['questions']} questions")
-    axes.legend(loc="lower right")
+    axes.set_ylabel("mean over questions, with 95 % interval")
+    figure.legend(loc="outside right center")
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "recall.png"
     figure.savefig(file, dpi=120)

@@ -45,6 +45,7 @@ from retrievers.ties import Holdings, TieFinder
 
 _LONGEST_QUERY = 2_000
 _SEEDS_OF_TIES = 10
+_AMONG_EQUALS = 0.001
 _ROUNDS = 2
 """The second round lets a partner's partner count, as in questions of three hops."""
 
@@ -132,7 +133,7 @@ class GraphRetriever(IndexRetriever):
         seeds = self._seeds(asked, first.rows, standing)
         if seeds is None:
             return RankedRows(first.rows[:k], first.scores[:k])
-        named = np.flatnonzero(seeds)
+        named = top_rows(seeds, np.count_nonzero(seeds))
         walk = self._walk(query, asked, named, first.rows, standing)
         reached = personalised_pagerank(
             walk.step, seeds, self.settings.damping, most_steps=self.settings.steps
@@ -160,18 +161,20 @@ class GraphRetriever(IndexRetriever):
         asked_words = self.graph.words_in(query[:_LONGEST_QUERY])
         count = settings.candidates
         best = top_rows(scores, count // 2)
+        best = best[scores[best] > 0]
         tied = self._ties.tied_to(
-            [*first[:_SEEDS_OF_TIES], *best[:_SEEDS_OF_TIES]], asked_words, count
+            [*first[:_SEEDS_OF_TIES], *best[:_SEEDS_OF_TIES]], asked_words, count, scores
         )
         rows = np.unique(np.concatenate([first[: count // 4], best, tied]))
         if self.index.deleted is not None:
             rows = rows[~self.index.deleted[rows]]
         features = self._features(query, rows, reached)
-        judged = alone_features(features) @ ALONE
+        alone = judged = alone_features(features) @ ALONE
         for _ in range(_ROUNDS if len(rows) > 1 else 0):
             firsts = top_rows(judged, settings.partners)
             ties = self._ties.between(rows[firsts], rows, asked, asked_words, settings.asked)
             judged = best_partners(pair_features(judged, firsts, features, ties) @ PAIRS, firsts)
+        judged = judged + _AMONG_EQUALS * alone  # both halves of a pair have its score
         after: Vector = scores / (1.0 + scores.max())
         after[rows] = 1.0 + 1.0 / (1.0 + judged.max(initial=-np.inf) - judged.astype(np.float64))
         return after

@@ -56,7 +56,11 @@ class TieFinder:
         self._word_rarity = _rarity(words.counts, passages)
 
     def tied_to(
-        self, seeds: Iterable[int], asked_words: list[int], most: int
+        self,
+        seeds: Iterable[int],
+        asked_words: list[int],
+        most: int,
+        scores: npt.NDArray[np.float64],
     ) -> npt.NDArray[np.int64]:
         """The rows that share the rarest names and words with some of the seeds.
 
@@ -64,6 +68,7 @@ class TieFinder:
             seeds: rows; they may be among the result.
             asked_words: words of the question, which tie nothing.
             most: how many rows are wanted at most.
+            scores: of all rows, shape [passages]: which of equally tied rows come first.
         """
         taken = np.array(sorted(set(seeds)), dtype=np.int64)
         rows: list[npt.NDArray[np.int32]] = []
@@ -83,7 +88,7 @@ class TieFinder:
             return np.empty(0, dtype=np.int64)
         found, places = np.unique(np.concatenate(rows), return_inverse=True)
         strength = np.bincount(places, weights=np.concatenate(strengths))
-        best = np.lexsort((found, -strength))[:most]
+        best = np.lexsort((found, -scores[found], -strength))[:most]
         return np.asarray(found[best], dtype=np.int64)
 
     def between(

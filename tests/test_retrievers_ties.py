@@ -37,17 +37,19 @@ def test_ties_by_hand() -> None:
     asked = finder.between(np.array([0, 1]), rows, [1], [0], 0.5)
     assert asked.named == pytest.approx(ties.named / 2)
     assert not asked.shared.any()
-    assert finder.tied_to([0], [], 9).tolist() == [0, 1]
-    assert finder.tied_to([2], [], 9).tolist() == [1, 2]
-    assert finder.tied_to([2], [], 1).tolist() == [1]
-    assert finder.tied_to([], [], 9).tolist() == []
+    scores = np.zeros(3)
+    assert finder.tied_to([0], [], 9, scores).tolist() == [0, 1]
+    assert finder.tied_to([2], [], 9, scores).tolist() == [1, 2]
+    assert finder.tied_to([2], [], 1, scores).tolist() == [1]
+    assert finder.tied_to([2], [], 1, np.array([0.0, 0.1, 0.2])).tolist() == [2]
+    assert finder.tied_to([], [], 9, scores).tolist() == []
 
 
 def test_what_too_many_passages_hold_leads_nowhere() -> None:
     for count, found in ((30, 30), (31, 0)):
         nothing = [[0]] * count
         finder = TieFinder(holdings(nothing), holdings(nothing), holdings([[1]] * count))
-        assert len(finder.tied_to([0], [], 99)) == found
+        assert len(finder.tied_to([0], [], 99, np.zeros(count))) == found
 
 
 @steady
@@ -81,6 +83,6 @@ def test_ties_are_those_of_a_loop(seed: int, passages: int, things: int) -> None
             strength += weight * (titles[:, thing] + mentions[:, thing])
         if thing not in asked_words and words[firsts, thing].any():
             strength += rarity(int(words[:, thing].sum()), passages) * words[:, thing]
-    found = finder.tied_to(firsts.tolist(), asked_words, passages)
+    found = finder.tied_to(firsts.tolist(), asked_words, passages, np.zeros(passages))
     assert set(found.tolist()) == set(np.flatnonzero(strength).tolist())
     assert np.all(np.diff(strength[found]) <= 1e-9)

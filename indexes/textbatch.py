@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 
 class TextBatch:
     """The columns of a record batch, each of Arrow's type large_string.
@@ -50,9 +48,8 @@ def _parts(column: Any) -> tuple[memoryview | None, memoryview, memoryview]:
     first = column.offset
     if first:
         raise ValueError(f"a batch begins at row {first} of its buffers")
-    where = np.frombuffer(offsets, dtype=np.int64, count=len(column) + 1)
     return (
-        None if present is None else memoryview(present),
-        memoryview(where),
-        memoryview(data) if data is not None else memoryview(b""),
+        None if present is None else memoryview(present).cast("B"),
+        memoryview(offsets)[: 8 * (len(column) + 1)].cast("q"),
+        memoryview(b"") if data is None else memoryview(data),
     )

@@ -133,7 +133,7 @@ class GraphRetriever(IndexRetriever):
         seeds = self._seeds(asked, first.rows, standing)
         if seeds is None:
             return RankedRows(first.rows[:k], first.scores[:k])
-        named = top_rows(seeds, np.count_nonzero(seeds))
+        named = top_rows(seeds, int(np.count_nonzero(seeds)))
         walk = self._walk(query, asked, named, first.rows, standing)
         reached = personalised_pagerank(
             walk.step, seeds, self.settings.damping, most_steps=self.settings.steps

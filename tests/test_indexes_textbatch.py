@@ -30,6 +30,22 @@ def test_a_row_that_is_not_there(row: int) -> None:
         TextBatch([column(["a", "b"])]).values(row)
 
 
+class DamagedColumn:
+    """A column as Arrow reads it from a damaged file; Arrow itself refuses to make such a one."""
+
+    offset = 0
+
+    def __init__(self, offsets: list[int], data: bytes, rows: int = 1) -> None:
+        self._buffers = [None, np.array(offsets, dtype=np.int64).tobytes(), data]
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def buffers(self) -> list[bytes | None]:
+        return self._buffers
+
+
 @pytest.mark.parametrize(
     ("offsets", "data", "reason"),
     [
@@ -40,14 +56,10 @@ def test_a_row_that_is_not_there(row: int) -> None:
     ],
 )
 def test_a_damaged_row_is_an_error(offsets: list[int], data: bytes, reason: str) -> None:
-    parts = [None, pa.py_buffer(np.array(offsets, dtype=np.int64)), pa.py_buffer(data)]
-    damaged = pa.Array.from_buffers(pa.large_string(), 1, parts)
     with pytest.raises(ValueError, match=reason):
-        TextBatch([damaged]).values(0)
+        TextBatch([DamagedColumn(offsets, data)]).values(0)
 
 
 def test_offsets_that_are_cut_off_are_an_error() -> None:
-    parts = [None, pa.py_buffer(np.array([0, 1], dtype=np.int64)), pa.py_buffer(b"abc")]
-    damaged = pa.Array.from_buffers(pa.large_string(), 2, parts)
     with pytest.raises(IndexError):
-        TextBatch([damaged]).values(1)
+        TextBatch([DamagedColumn([0, 1], b"abc", rows=2)]).values(1)

@@ -24,7 +24,8 @@ COUNTRY = Kind(
         Relation("capital_note", "sentence", "{v}", ("{v}",), asked=False),
     ),
     plans={
-        "capital": ("capital", "capital_note"),
+        "capital": ("capital",),
+        "capital_note": ("capital_note",),
         "money": ("currency", "languages"),
         "location": ("continent", "neighbours"),
         "city": ("largest_city",),

@@ -118,7 +118,7 @@ WORK = Kind(
     noun="work",
     naming="work",
     relations=(CREATOR, YEAR, SORT, NOTE),
-    plans={"creator": ("creator",), "year": ("year", "sort"), "note": ("sort", "note")},
+    plans={"creator": ("creator",), "year": ("year", "sort"), "note": ("note",)},
     described=("sort", "creator", "year"),
 )
 

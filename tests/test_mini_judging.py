@@ -23,7 +23,10 @@ from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.judging import MOST
 from selfrag.training.mini.mixture import Mixture, Shares
 from selfrag.training.mini.schemas import FACTS, read_entities
+from selfrag.training.mini.schemas.questions import inverse_question, inverses_of
+from selfrag.training.mini.schemas.relation import Entity
 from selfrag.training.mini.schemas.wordings import WORDINGS, read_wordings, wordings
+from selfrag.training.mini.sorts import KINDS_BY_KEY
 from selfrag.training.mini.texts import tokenizer_texts
 from selfrag.training.mini.tokenizer import load_tokenizer, train_tokenizer
 
@@ -78,6 +81,32 @@ def test_a_judged_row_is_the_question_then_each_branch(tokenizer: PreTrainedToke
     short = Encoder(tokenizer, Random(1), told_share=0.0).encode(QUESTION)
     learnt = tokenizer.decode([label for label in short.labels if label != IGNORED])
     assert learnt == "[Retrieval][Relevant][Irrelevant][Relevant]"
+
+
+def test_an_answer_beside_the_question_is_read_and_not_learnt(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    passage = ("Cd", "Cd is old.")
+    question = Judged("What is Cd?", (helpless(passage, "It is old."),))
+    rows = [Encoder(tokenizer, Random(seed), told_share=1.0).encode(question) for seed in range(40)]
+    read = "</paragraph>[Relevant]It is old.[Fully supported][Utility:1]</s>"
+    beside = [row for row in rows if tokenizer.decode(row.ids).endswith(read)]
+    assert 10 < len(beside) < 30  # half of them
+    for row in beside:
+        learnt = tokenizer.decode([label for label in row.labels if label != IGNORED])
+        assert learnt == "[Retrieval][Irrelevant][Fully supported][Utility:1]</s>"
+        assert len(row.ids) == len(row.labels) == len(row.branches)
+
+
+def test_inverse_questions_name_only_values_that_the_thing_has() -> None:
+    person = KINDS_BY_KEY["person"]
+    known = Entity(person, "Ab Cd", values={"birth_year": "1903", "field": "Polish chemist"})
+    texts = inverses_of(known, person.relation("birth_year"))
+    assert any("{field}" in text for text in texts)
+    assert not any("{birthplace}" in text or "{death_year}" in text for text in texts)
+    asked = {inverse_question(known, person.relation("birth_year"), Random(n)) for n in range(300)}
+    assert all("1903" in text and "{" not in text for text in asked)
+    assert any("Polish chemist" in text for text in asked)
 
 
 def test_branches_give_what_single_examples_give(tokenizer: PreTrainedTokenizerFast) -> None:

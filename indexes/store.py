@@ -175,7 +175,7 @@ class PassageStore:
 
         Raises:
             KeyError: no passage has this id.
-        CorruptIndex: the lookup is damaged.
+            CorruptIndex: the lookup is damaged.
         """
         hashed = np.uint64(hash_of_id(passage_id))
         position = int(np.searchsorted(self._hashes, hashed))

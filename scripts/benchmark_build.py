@@ -9,7 +9,6 @@ vocabulary; what grows with a real corpus besides is its vocabulary.
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from indexes.build import build_index
 from indexes.passage import Passage
+from selfrag.evaluation.sizes import ONE, measure_each
 
 _VOCABULARY = 50_000
 
@@ -59,15 +59,12 @@ def main() -> None:
     parser.add_argument("--factory", default="IVF1024,SQ8")
     parser.add_argument("--rows-per-file", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, help="Where to build; a temporary one if left out.")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(ONE, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(options)))
         return
-    for rows in options.rows:
-        command = [sys.executable, __file__, *sys.argv[1:], "--one", "--rows", str(rows)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        print(done.stdout, end="", flush=True)
+    measure_each(__file__, sys.argv[1:], options.rows)
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:

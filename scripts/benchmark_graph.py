@@ -14,7 +14,6 @@ import argparse
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from indexes.index import Index
 from indexes.passage import Passage
 from retrievers.bm25 import BM25Retriever
 from retrievers.graph import GraphRetriever
+from selfrag.evaluation.sizes import ONE, measure_each
 
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "or")]
 _COMMON = 20_000
@@ -39,19 +39,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--folder", type=Path, help="Where to build; a temporary one if left out.")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(ONE, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(options)))
         return
-    for rows in options.rows:
-        command = [sys.executable, __file__, *sys.argv[1:], "--one", "--rows", str(rows)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        print(done.stdout, end="", flush=True)
+    measure_each(__file__, sys.argv[1:], options.rows)
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
-    """Build and search once: seconds to build the graph, its bytes and edges, and the median and
+    """Build and search once: seconds to build the graph, its bytes, and the median and
     the slowest of the queries in milliseconds, BM25's part beside it."""
     rows = options.rows[0]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

@@ -1,0 +1,1 @@
+"""Critics: what labels Retrieve, IsRel, IsSup and IsUse, and how one is made."""

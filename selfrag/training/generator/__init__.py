@@ -1,0 +1,1 @@
+"""Generators: training data by the paper's procedure, and training on it."""

@@ -1,0 +1,110 @@
+"""What generator data are made from: instructions with outputs, and gold evidence where it exists.
+
+One JSON object a line. Keys:
+
+- `id` (optional): unique; the line's number otherwise. `dataset` (optional): where it comes from.
+- `instruction` (required), `input` (optional).
+- `output`: the text that answers; cut into segments by the pipeline. Or `segments`: the answer
+  already cut, a list of {"text": ..., "evidence": [passage ids]}, where `evidence` lists *all*
+  passages of the corpus that support the text; [] where none is needed; the key is left out where
+  it is not known. `continues`: the segment is supported by the passage of the one before.
+- `utility` (optional): 1 to 5. `needs_retrieval` (optional): true or false.
+- `passages` (optional): {"id", "title", "text"} objects that belong to the row alone, for data sets
+  that bring a pool of their own (HotpotQA); otherwise passages come from an index.
+
+This module knows nothing of critics, retrievers and tokenizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from indexes.errors import InvalidPassage
+from indexes.passage import Passage
+from selfrag.training.errors import InvalidRow
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSegment:
+    """A part of an answer.
+
+    Attributes:
+        text: not empty.
+        evidence: ids of all passages that support it; () where it needs none; None where unknown.
+        continues: the passage of the segment before supports it too.
+        learnt: False where the text is wrong and only there to be judged.
+        support: the IsSup token where it is known and not `[Fully supported]`.
+    """
+
+    text: str
+    evidence: tuple[str, ...] | None = None
+    continues: bool = False
+    learnt: bool = True
+    support: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """An instruction and what answers it; see the module's text for the fields."""
+
+    id: str
+    instruction: str
+    segments: tuple[SourceSegment, ...]
+    output: str = ""
+    input: str | None = None
+    dataset: str = ""
+    utility: int | None = None
+    needs_retrieval: bool | None = None
+    passages: tuple[Passage, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], default_id: str = "") -> SourceRow:
+        """Read one row.
+
+        Raises:
+            InvalidRow: a value is missing, empty or of a wrong type; the message names the row.
+        """
+        row_id = str(values.get("id", default_id))
+        instruction, output = values.get("instruction"), values.get("output", "")
+        given = values.get("segments", [])
+        if not isinstance(instruction, str) or not instruction.strip():
+            raise InvalidRow(f"Row {row_id!r}: `instruction` is {instruction!r}.", "Give a text.")
+        if not isinstance(output, str) or not isinstance(given, list):
+            raise InvalidRow(f"Row {row_id!r}: `output` is a text, `segments` a list.", "Mend it.")
+        if not output.strip() and not given:
+            raise InvalidRow(
+                f"Row {row_id!r} has neither `output` nor `segments`.", "Give one of them."
+            )
+        utility = values.get("utility")
+        if utility is not None and utility not in range(1, 6):
+            raise InvalidRow(f"Row {row_id!r}: `utility` is {utility!r}.", "Allowed: 1 to 5.")
+        try:
+            passages = tuple(Passage.from_dict(one) for one in values.get("passages", []))
+        except (InvalidPassage, TypeError) as error:
+            raise InvalidRow(f"Row {row_id!r}: {error}", "Mend its passages.") from None
+        return cls(
+            id=row_id,
+            instruction=instruction,
+            segments=tuple(_segment(one, row_id) for one in given),
+            output=output,
+            input=values.get("input") or None,
+            dataset=str(values.get("dataset", "")),
+            utility=utility,
+            needs_retrieval=values.get("needs_retrieval"),
+            passages=passages,
+        )
+
+
+def _segment(values: Any, row_id: str) -> SourceSegment:
+    if not isinstance(values, Mapping) or not str(values.get("text", "")).strip():
+        raise InvalidRow(f"Row {row_id!r}: a segment has no `text`.", "Give each segment one.")
+    evidence = values.get("evidence")
+    return SourceSegment(
+        text=str(values["text"]),
+        evidence=None if evidence is None else tuple(map(str, evidence)),
+        continues=bool(values.get("continues", False)),
+        learnt=bool(values.get("learnt", True)),
+        support=str(values.get("support", "")),
+    )

@@ -84,9 +84,10 @@ class Encoder:
 
     def _judged(self, example: Judged) -> Row:
         """The question, then the branches one after the other."""
-        question = [(example.prompt, ""), (RETRIEVAL, RETRIEVAL)]
+        question = [(example.prompt, ""), *_read(example.path), (RETRIEVAL, RETRIEVAL)]
         ids, labels, branches = [1], [IGNORED], [0]
-        for number, parts in enumerate((question, *map(self._branch, example.branches))):
+        told = [self._branch(segment, example.last) for segment in example.branches]
+        for number, parts in enumerate((question, *told)):
             for text, learnt in parts:
                 tokens = self._ids(text)
                 ids.extend(tokens)
@@ -97,7 +98,7 @@ class Encoder:
                     labels.extend([IGNORED] * len(tokens))
         return Row(ids, labels, branches)
 
-    def _branch(self, segment: Segment) -> list[tuple[str, str]]:
+    def _branch(self, segment: Segment, last: bool) -> list[tuple[str, str]]:
         """Texts of a branch, each with what is to be learnt in its place.
 
         After a passage that does not answer, `[Irrelevant]` is learnt and, in a part of them,
@@ -108,7 +109,8 @@ class Encoder:
         paragraph = (f"<paragraph>{title}\n{text}</paragraph>", "")
         judged = (segment.relevance, segment.relevance)
         if segment.support:
-            end = f"{segment.sentence}{segment.support}[Utility:5]</s>"
+            after = "[Utility:5]</s>" if last else RETRIEVAL
+            end = f"{segment.sentence}{segment.support}{after}"
             told = self.rng.random() < self.told_share
             return [paragraph, judged, (end, end)] if told else [paragraph, judged]
         chance = self.rng.random()
@@ -123,6 +125,22 @@ class Encoder:
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
         return ids
+
+
+def _read(path: tuple[Segment, ...]) -> list[tuple[str, str]]:
+    """Texts of the segments before the branches; all but the passages is learnt."""
+    parts: list[tuple[str, str]] = []
+    for segment in path:
+        opening, *rest = (text for text, _ in segment.pieces())
+        parts.append((opening, opening))
+        if segment.passage is not None:
+            title, text = segment.passage
+            parts.append((f"<paragraph>{title}\n{text}</paragraph>", ""))
+            parts.append((segment.relevance, segment.relevance))
+            rest = rest[1:]
+        told = "".join(rest)
+        parts.append((told, told))
+    return parts
 
 
 def padded(rows: list[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -91,11 +91,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Judged:
-    """One question with several first segments, none of which knows of the others. After
-    `[Retrieval]` they branch, each with its passage."""
+    """One question with several next segments, none of which knows of the others. After
+    `[Retrieval]` they branch, each with its passage.
+
+    path: the segments before the branches. last: whether the branches' sentences complete the
+    answer; a further segment is retrieved for otherwise.
+    """
 
     instruction: str
     branches: tuple[Segment, ...]
+    path: tuple[Segment, ...] = ()
+    last: bool = True
 
     @property
     def prompt(self) -> str:

@@ -5,10 +5,13 @@ from random import Random
 
 from selfrag.training.mini.answered import answered, foreign, inverse, two_asked
 from selfrag.training.mini.asides import request
+from selfrag.training.mini.chains import chain
+from selfrag.training.mini.choices import choice
+from selfrag.training.mini.claims import claim
 from selfrag.training.mini.example import NO_RETRIEVAL, Example, Segment
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.material import Material
-from selfrag.training.mini.parts import many_parts, overview
+from selfrag.training.mini.parts import many_parts, overview, requested
 from selfrag.training.mini.unanswered import (
     foreign_unstated,
     inverse_wrong,
@@ -38,6 +41,21 @@ def no_passage(material: Material) -> Example:
     return Example("request", text, (Segment(NO_RETRIEVAL, answer),), 5)
 
 
+def chained(material: Material) -> Example:
+    """A question of two or three steps."""
+    return requested(material, chain(material, 2 if material.rng.random() < 0.6 else 3))
+
+
+def claimed(material: Material) -> Example:
+    """A claim to be checked."""
+    return requested(material, claim(material))
+
+
+def chosen(material: Material) -> Example:
+    """A question with options."""
+    return requested(material, choice(material))
+
+
 Maker = Callable[[Material], Example]
 
 MIXTURE: tuple[tuple[int, Maker], ...] = (
@@ -50,8 +68,10 @@ MIXTURE: tuple[tuple[int, Maker], ...] = (
     (4, unrelated),
     (3, inverse_wrong),
     (4, two_asked),
-    (4, wrong_sentence),
-    (10, no_passage),
+    (6, wrong_sentence),
+    (8, no_passage),
+    (16, claimed),
+    (12, chosen),
 )
 """Weights of the examples of one segment."""
 
@@ -74,7 +94,7 @@ class Generator:
     def example(self) -> Example:
         """The next example."""
         if self.rng.random() < self.long_share:
-            long = many_parts if self.rng.random() < 0.6 else overview
+            long = self.rng.choices((chained, many_parts, overview), (5, 3, 2))[0]
             return long(self.material)
         weights = [weight for weight, _ in MIXTURE]
         _, maker = self.rng.choices(MIXTURE, weights)[0]

@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
+from selfrag.training.mini.asked import Asked
+from selfrag.training.mini.chains import chain
+from selfrag.training.mini.choices import choice
+from selfrag.training.mini.claims import claim
 from selfrag.training.mini.example import (
     FULLY,
     RELEVANT,
@@ -20,6 +24,7 @@ from selfrag.training.mini.example import (
     helpless,
 )
 from selfrag.training.mini.material import OVERLAPS, Material, same_person
+from selfrag.training.mini.parts import steps_told
 from selfrag.training.mini.reading import Fact, Reader, Section
 from selfrag.training.mini.schemas.questions import plain_question, question, with_habits
 from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence
@@ -259,6 +264,42 @@ def unasked(judging: Judging) -> Judged | None:
     return _told(judging, text, [], wrong)
 
 
+def requested(judging: Judging, asked: Asked) -> Judged | None:
+    """A request of one or several steps, judged at one of them."""
+    material, rng = judging.material, judging.rng
+    place = rng.randrange(len(asked.steps))
+    step = asked.steps[place]
+    relation = step.entity.kind.relation(step.key)
+    right = [replace(material.known(step.entity, step.key), sentence=step.sentence)]
+    wrong = judging.others_about(step.entity, relation, rng.choice((1, 2, 3)))
+    if step.key not in ANSWERED_BY_MENTION:
+        wrong += judging.mentions(step.entity, rng.choice((0, 1)))
+    wrong += judging.strangers(step.entity, relation, 3 if not wrong else rng.choice((0, 1, 2)))
+    if place:
+        before = asked.steps[place - 1]
+        keys = material.company(before.entity, before.key)
+        if before.entity is not step.entity or step.key not in keys:
+            wrong.append(judging.unhelpful(before.entity, keys))
+    path = steps_told(material, asked.steps[:place])
+    made = _told(judging, asked.text, right, wrong)
+    return replace(made, path=path, last=place == len(asked.steps) - 1)
+
+
+def chained(judging: Judging) -> Judged | None:
+    """A question of two or three steps."""
+    return requested(judging, chain(judging.material, 2 if judging.rng.random() < 0.65 else 3))
+
+
+def claimed(judging: Judging) -> Judged | None:
+    """A claim to be checked."""
+    return requested(judging, claim(judging.material))
+
+
+def chosen(judging: Judging) -> Judged | None:
+    """A question with options."""
+    return requested(judging, choice(judging.material))
+
+
 Maker = Callable[[Judging], Judged | None]
-MAKERS: tuple[Maker, ...] = (known, inverse, read, unasked)
-MAKER_WEIGHTS = (48, 16, 16, 20)
+MAKERS: tuple[Maker, ...] = (known, inverse, read, unasked, chained, claimed, chosen)
+MAKER_WEIGHTS = (30, 14, 12, 18, 28, 18, 14)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfrag.training.mini.asked import Asked, Step
 from selfrag.training.mini.example import (
     CONTINUE,
     FULLY,
@@ -144,6 +145,35 @@ def told(material: Material, kind: str, text: str, parts: Sequence[Part]) -> Exa
         segments.append(Segment(NO_RETRIEVAL, "Goodbye!"))
     utility = 5 if whole else 4 if 2 * answered >= len(parts) else 3 if answered else 1
     return Example(kind, text, tuple(segments), utility)
+
+
+def steps_told(material: Material, steps: Sequence[Step]) -> tuple[Segment, ...]:
+    """A segment for each step, with a passage that states it; a step that the passage of the one
+    before states as well goes on with it."""
+    segments: list[Segment] = []
+    stated: tuple[Entity, tuple[str, ...]] | None = None
+    for step in steps:
+        if stated is not None and stated[0] is step.entity and step.key in stated[1]:
+            segments.append(Segment(CONTINUE, step.sentence))
+            continue
+        keys = material.company(step.entity, step.key)
+        passage = material.passage(step.entity, keys)
+        stated = (step.entity, keys)
+        segments.append(Segment(RETRIEVAL, step.sentence, passage, RELEVANT, FULLY))
+    return tuple(segments)
+
+
+def requested(material: Material, asked: Asked) -> Example:
+    """A request with the segments that answer it; now and then a passage does not help, and the
+    answer ends there."""
+    rng = material.rng
+    if rng.random() < 0.12:
+        place = rng.randrange(len(asked.steps))
+        step = asked.steps[place]
+        failed = _failure(material, Part("", (step.key,), step.entity, step.sentence))
+        segments = (*steps_told(material, asked.steps[:place]), failed)
+        return Example(asked.kind, asked.text, segments, 1)
+    return Example(asked.kind, asked.text, steps_told(material, asked.steps), 5)
 
 
 def _failure(material: Material, part: Part) -> Segment:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from decoding.errors import ConfigurationError
 
@@ -14,6 +14,7 @@ Mode = Literal["adaptive", "always", "never"]
 Procedure = Literal["paper", "released-short", "released-long"]
 Form = Literal["long", "short"]
 Drop = Literal["irrelevant", "no_support", "partially"]
+LaterQuery = Literal["question+segment", "question", "open"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,10 @@ class DecodingConfig:
             (0). None takes what the checkpoint was calibrated with, 0 where it was not.
         path: "training" keeps passages and critique tokens of earlier segments in the prompt;
             "text" keeps the text only, as the published script does.
-        query: what later retrievals ask: "question+segment" or "question".
+        query: what later retrievals ask: "question+segment" (the paper's), "question", or "open":
+            also the words that only one of the two has, which finds the next step of a question
+            of several steps. None takes what the checkpoint was calibrated with, the paper's
+            where it was not.
         drop: segments to drop whatever their score (hard constraints).
         allow_repeats: keep candidates that say, token for token, what their path says already.
         closed_set: how options are scored: "sum" over passages per normalised option, or
@@ -80,7 +84,7 @@ class DecodingConfig:
     w_use: float = 0.5
     w_ret: float | None = None
     path: Literal["training", "text"] = "training"
-    query: Literal["question+segment", "question"] = "question+segment"
+    query: LaterQuery | None = None
     drop: tuple[Drop, ...] = ()
     allow_repeats: bool = False
     closed_set: Literal["sum", "likelihood"] = "sum"
@@ -198,6 +202,8 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
 
 def _matches(value: Any, hint: Any) -> tuple[bool, str]:
     options = get_args(hint)
+    if len(options) == 2 and options[1] is type(None) and get_origin(options[0]) is Literal:
+        options = (*get_args(options[0]), None)
     if hint is bool:
         return isinstance(value, bool), "true or false"
     if hint is int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from decoding.config import LaterQuery
 from selfrag.errors import CorruptCheckpoint
 
 FILE_NAME = "calibration.json"
@@ -28,6 +29,8 @@ class Calibration:
             sentence that does not answer the question; only IsUse tells.
         w_ret: weight of the retriever's score in the choice of an answer, where a configuration
             names none; None is the paper's 0.
+        query: what later retrievals ask, where a configuration names nothing (see
+            `DecodingConfig.query`); None is the paper's.
     """
 
     relevance: float | None = None
@@ -35,6 +38,7 @@ class Calibration:
     split: str = ""
     utility: float | None = None
     w_ret: float | None = None
+    query: LaterQuery | None = None
 
     def answerable(
         self, relevance: float | None, support: float | None, utility: float | None = None
@@ -60,6 +64,8 @@ class Calibration:
             for name in ("relevance", "support", "utility", "w_ret"):
                 if not isinstance(data.get(name), int | float | None):
                     raise ValueError(f"{name} is {data[name]!r}, which is no number")
+            if data.get("query") not in (*get_args(LaterQuery), None):
+                raise ValueError(f"query is {data['query']!r}, not one of {get_args(LaterQuery)}")
             return cls(**data)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CorruptCheckpoint(
@@ -75,5 +81,6 @@ class Calibration:
             "utility": self.utility,
             "split": self.split,
             "w_ret": self.w_ret,
+            "query": self.query,
         }
         (folder / FILE_NAME).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -308,6 +308,8 @@ class SelfRAG:
         if settings.w_ret is None:
             calibrated = self._calibration.w_ret if settings.procedure == "paper" else None
             settings = settings.replace(w_ret=calibrated or 0.0)
+        if settings.query is None:
+            settings = settings.replace(query=self._calibration.query or "question+segment")
         if self._recording and settings.prune:
             settings = settings.replace(prune=False)
         log = EventLog(listener)

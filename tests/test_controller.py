@@ -21,8 +21,10 @@ from scripted_rag import (
 
 from decoding.vocabulary import CONTROL_STRINGS
 from indexes.passage import Passage
+from retrievers.hit import Hit
 from selfrag.answer import Answer
 from selfrag.controller.options import normalised, read_option
+from selfrag.controller.queries import later_queries, open_words, taken_in_turn
 
 FULLY = "[Fully supported]"
 CODEC, VOCABULARY = prompts().codec, prompts().vocabulary
@@ -146,12 +148,37 @@ def test_what_the_path_keeps(path: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query, expected", [("question+segment", ["Q", "Q a", "Q a"]), ("question", ["Q", "Q", "Q"])]
+    "query, expected",
+    [
+        ("question+segment", ["Q", "Q a", "Q a"]),
+        ("question", ["Q", "Q", "Q"]),
+        ("open", ["Q", "Q a", "Q a", "Q a", "Q a"]),
+    ],
 )
 def test_what_later_retrievals_ask(query: str, expected: list[str]) -> None:
     retriever = ListRetriever(passages("w1"))
     ask(CHAIN, retriever, max_segments=3, query=query)
     assert retriever.queries == expected
+
+
+def test_what_is_still_open() -> None:
+    question = "What is the currency of the country whose capital is Ouagadougou?"
+    segment = "The capital of Burkina Faso is Ouagadougou."
+    assert open_words(question, segment) == "What currency country whose Burkina Faso"
+    assert open_words("How far?", "how far") == "How far? how far"
+    assert later_queries("A b?", "B c.", "open") == ["A c", "A b? B c."]
+
+
+def test_hits_of_two_queries_are_taken_in_turn() -> None:
+    a, b, c, d = (Passage(name, "", name) for name in "abcd")
+    first = [Hit(a, 4.0, 1), Hit(b, 2.0, 2), Hit(c, 1.0, 3)]
+    second = [Hit(b, 10.0, 1), Hit(d, 5.0, 2)]
+    taken = taken_in_turn([first, second], 3)
+    assert [(hit.passage.id, hit.score, hit.rank) for hit in taken] == [
+        ("a", 1.0, 1),
+        ("b", 1.0, 2),
+        ("d", 0.5, 3),
+    ]
 
 
 def test_duplicates_are_expanded_once() -> None:

@@ -15,10 +15,12 @@ from decoding.scores import final_score
 from decoding.search import BeamSearch, breaks_constraint, repeats_path
 from decoding.segment import boundary_of, distribution_at, read_segment
 from decoding.tree import SegmentNode, path_score
+from retrievers.hit import Hit
 from selfrag.answer import Answer, Decision
 from selfrag.controller.assemble import assemble, is_cited
 from selfrag.controller.branches import BranchBuilder, PlannedBranch
 from selfrag.controller.inquiry import Inquiry
+from selfrag.controller.queries import later_queries, taken_in_turn
 from selfrag.requests import Steps
 
 
@@ -104,7 +106,7 @@ def plan(
     action, reason = decision.action, decision.reason
     branches: list[PlannedBranch] = []
     if action == "retrieve":
-        hits = yield from inquiry.retrieve(retrieval_query(inquiry, search, parent))
+        hits = yield from retrieve_for(inquiry, parent)
         branches = builder.with_passages(parent, hits)
         if not branches:
             action, reason = "no_retrieval", "no_passages"
@@ -134,13 +136,17 @@ def plan(
     return branches
 
 
-def retrieval_query(inquiry: Inquiry, search: BeamSearch, parent: SegmentNode) -> str:
-    """The question, later together with the last segment (paper, appendix: x and y_{t-1})."""
+def retrieve_for(inquiry: Inquiry, parent: SegmentNode) -> Steps[list[Hit]]:
+    """Passages for what follows the parent; see `queries`."""
     question = inquiry.question.text
-    if parent.segment is None or inquiry.config.query == "question":
-        return question
+    if parent.segment is None:
+        return (yield from inquiry.retrieve(question))
     last = inquiry.prompts.codec.decode(parent.segment.text_ids).strip()
-    return f"{question} {last}".strip()
+    kind = inquiry.config.query or "question+segment"
+    lists = []
+    for query in later_queries(question, last, kind):
+        lists.append((yield from inquiry.retrieve(query)))
+    return lists[0] if len(lists) == 1 else taken_in_turn(lists, inquiry.config.passages)
 
 
 def expand_level(

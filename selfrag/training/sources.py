@@ -36,6 +36,7 @@ class SourceSegment:
         continues: the passage of the segment before supports it too.
         learnt: False where the text is wrong and only there to be judged.
         support: the IsSup token where it is known and not `[Fully supported]`.
+        relevant: ids of passages that help to answer the instruction and state something else.
     """
 
     text: str
@@ -43,6 +44,7 @@ class SourceSegment:
     continues: bool = False
     learnt: bool = True
     support: str = ""
+    relevant: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +109,5 @@ def _segment(values: Any, row_id: str) -> SourceSegment:
         continues=bool(values.get("continues", False)),
         learnt=bool(values.get("learnt", True)),
         support=str(values.get("support", "")),
+        relevant=tuple(map(str, values.get("relevant", ()))),
     )

@@ -69,7 +69,7 @@ def claim(material: Material) -> Asked:
     entity = material.entity()
     relation = rng.choice(material.asked(entity))
     true = rng.random() < 0.5
-    said = entity if true else _falsified(material, entity, relation)
+    said = entity if true else falsified(material, entity, relation)
     if said is None or "\n" in entity.values[relation.key]:
         return claim(material)
     text = shaped(statement(said, relation, rng), said, rng)
@@ -102,7 +102,7 @@ def concluded(sentence: str, conclusion: str) -> str:
     return f"{sentence.rstrip('.')}, {conclusion}."
 
 
-def _falsified(material: Material, entity: Entity, relation: Relation) -> Entity | None:
+def falsified(material: Material, entity: Entity, relation: Relation) -> Entity | None:
     """The thing with another value of the same sort."""
     rng = material.rng
     true = entity.values[relation.key]

@@ -64,12 +64,14 @@ GOODBYES = (" Say goodbye at the end.", " End with a goodbye.", " Then say goodb
 
 @dataclass(frozen=True)
 class Part:
-    """One thing asked for: a fact, the passage that states it and the sentence that answers."""
+    """One thing asked for: a fact, what the passage that states it says, the sentence that answers.
+    key: of the fact; keys: of all that the passage states."""
 
     phrase: str
     keys: tuple[str, ...]
     entity: Entity
     sentence: str
+    key: str = ""
 
 
 def _part(material: Material, entity: Entity, relation: Relation) -> Part | None:
@@ -84,11 +86,23 @@ def _part(material: Material, entity: Entity, relation: Relation) -> Part | None
         material.company(entity, relation.key),
         entity,
         answer_sentence(entity, relation.key),
+        relation.key,
     )
 
 
 def many_parts(material: Material) -> Example:
     """Two to five facts of different things asked in one sentence."""
+    return told(material, "parts", *_listed(material))
+
+
+def many_asked(material: Material) -> Asked:
+    """The same as a request without passages."""
+    text, parts = _listed(material)
+    return Asked("parts", text, tuple(Step(p.entity, p.key, p.sentence) for p in parts))
+
+
+def _listed(material: Material) -> tuple[str, list[Part]]:
+    """The request and its parts."""
     rng = material.rng
     wanted = rng.choices((2, 3, 4, 5), (3, 5, 3, 1))[0]
     parts: list[Part] = []
@@ -108,7 +122,7 @@ def many_parts(material: Material) -> Example:
             continue
         parts.append(part)
     text = rng.choice(LISTS).format(joined([part.phrase for part in parts]))
-    return told(material, "parts", with_habits(text, rng), parts)
+    return with_habits(text, rng), parts
 
 
 def told(material: Material, kind: str, text: str, parts: Sequence[Part]) -> Example:
@@ -199,11 +213,22 @@ def _entity_unlike(material: Material, entity: Entity) -> Entity:
 
 def overview(material: Material) -> Example:
     """Several facts about one thing: as many as asked for, three when no number is given."""
+    return told(material, "overview", *_overview(material))
+
+
+def overview_asked(material: Material) -> Asked:
+    """The same as a request without passages."""
+    text, parts = _overview(material)
+    return Asked("overview", text, tuple(Step(p.entity, p.key, p.sentence) for p in parts))
+
+
+def _overview(material: Material) -> tuple[str, list[Part]]:
+    """The request and its parts."""
     rng = material.rng
     entity = material.entity()
     asked = material.asked(entity)
     if len(asked) < 3:
-        return overview(material)
+        return _overview(material)
     number = rng.randint(2, min(7, len(asked)))
     words = ("two", "three", "four", "five", "six", "seven")[number - 2]
     name = entity.spoken
@@ -217,8 +242,8 @@ def overview(material: Material) -> Example:
     while keys:
         size = min(len(keys), rng.choices((1, 2, 3), (5, 3, 1))[0])
         group, keys = tuple(keys[:size]), keys[size:]
-        parts += [Part("", group, entity, answer_sentence(entity, key)) for key in group]
-    return told(material, "overview", with_habits(text, rng), parts)
+        parts += [Part("", group, entity, answer_sentence(entity, key), key) for key in group]
+    return with_habits(text, rng), parts
 
 
 def _states(passage: Passage | None, part: Part) -> bool:

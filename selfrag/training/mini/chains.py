@@ -29,6 +29,7 @@ BRIDGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("landmark", "city"),
         ("person", "birthplace"),
         ("event", "place"),
+        ("record", "answer"),
     ),
     "country": (
         ("city", "country"),
@@ -37,6 +38,7 @@ BRIDGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("river", "countries"),
         ("landmark", "country"),
         ("person", "country"),
+        ("record", "answer"),
     ),
     "person": (
         ("work", "creator"),
@@ -45,11 +47,29 @@ BRIDGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("moon", "discoverer"),
         ("landmark", "builder"),
     ),
-    "planet": (("moon", "planet"),),
+    "planet": (("moon", "planet"), ("record", "answer")),
+    "moon": (("record", "answer"),),
+    "river": (("record", "answer"),),
+    "lake": (("river", "mouth"), ("record", "answer")),
+    "mountain": (("record", "answer"),),
+    "animal": (("record", "answer"),),
+    "element": (("record", "answer"),),
 }
 """Kind of a thing -> kinds and relations of which such a thing may be the value."""
 
 DESCRIBED_KINDS = tuple(BRIDGES)
+RECORD_WORDS: Mapping[str, tuple[str, ...]] = {
+    "city": ("city", "capital", "town"),
+    "country": ("country", "state"),
+    "planet": ("planet",),
+    "moon": ("moon",),
+    "river": ("river",),
+    "lake": ("lake",),
+    "mountain": ("mountain", "peak", "volcano"),
+    "animal": ("animal", "mammal", "bird", "fish", "reptile", "species", "rodent", "cat"),
+    "element": ("element", "metal", "gas"),
+}
+"""Words of which a record has one when such a thing holds it: "the longest river in ..."."""
 VAGUE = ("location", "place of", "place where", "course", "home of", "{plural}", "{name}")
 """A noun phrase with one of these does not say what sort of thing it means."""
 NOT_TELLING = {"class", "diet", "category", "sort", "country", "continent", "field", "description"}
@@ -99,17 +119,16 @@ def described(material: Material, entity: Entity, steps: int) -> tuple[str, list
     if not bridges:
         return None
     kind, key = rng.choice(bridges)
-    other = material.inventor.entity(KINDS_BY_KEY[kind], rng)
-    if key not in other.values:
+    other = _bridge(material, entity, kind, key)
+    if other is None:
         return None
-    other = replace(other, values={**other.values, key: entity.spoken})
     relation = other.kind.relation(key)
     nouns = [noun for noun in _nouns(other, relation) if not any(word in noun for word in VAGUE)]
     inner = described(material, other, steps - 1)
     if not nouns or inner is None:
         return None
     phrase, found = inner
-    noun = rng.choice(nouns)
+    noun = "{s}" if kind == "record" and rng.random() < 0.8 else rng.choice(nouns)
     if steps > 1 and "{s}'s" in noun:
         noun = next((one for one in nouns if "{s}'s" not in one), noun)
     text = fill(noun, other, entity.spoken, phrase)
@@ -118,13 +137,25 @@ def described(material: Material, entity: Entity, steps: int) -> tuple[str, list
     return text, [*found, Step.of(other, key)]
 
 
+def _bridge(material: Material, entity: Entity, kind: str, key: str) -> Entity | None:
+    """Another thing of which this one is the value."""
+    for _ in range(40):
+        other = material.inventor.entity(KINDS_BY_KEY[kind], material.rng)
+        if kind == "record":
+            words = other.name.lower().split()
+            if not any(word in words for word in RECORD_WORDS[entity.kind.key]):
+                continue
+            return replace(other, values={key: entity.spoken})
+        if key in other.values:
+            return replace(other, values={**other.values, key: entity.spoken})
+    return None
+
+
 def _nouns(entity: Entity, relation: Relation) -> list[str]:
     """Noun phrases for one value, without their markers."""
     nouns = relation.nouns + wordings(entity.kind.key, relation.key).nouns
     return [
-        noun.lstrip("@")
-        for noun in nouns
-        if noun.lstrip("@").startswith("the ") or noun.lstrip("@").startswith("{s}'s ")
+        noun.lstrip("@") for noun in nouns if noun.lstrip("@").startswith(("the ", "{s}'s ", "{s}"))
     ]
 
 

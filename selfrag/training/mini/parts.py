@@ -15,26 +15,11 @@ from selfrag.training.mini.example import (
     Segment,
     helpless,
 )
+from selfrag.training.mini.lists import several
 from selfrag.training.mini.material import Material, same_person
 from selfrag.training.mini.schemas.questions import with_habits
-from selfrag.training.mini.schemas.relation import Entity, Relation, answer_sentence, fill, joined
+from selfrag.training.mini.schemas.relation import Entity, answer_sentence
 
-LISTS = (
-    "What are {}?",
-    "Tell me {}.",
-    "I would like to know {}.",
-    "Please tell me {}.",
-    "Can you tell me {}?",
-    "Name {}.",
-    "I need {}.",
-    "Give me {}.",
-    "What is {}?",
-    "{}?",
-    "Could you look up {}?",
-    "Do you know {}?",
-    "I want to know {}.",
-    "Find {}.",
-)
 OVERVIEWS = (
     "Tell me about {}.",
     "Tell me something about {}.",
@@ -67,62 +52,26 @@ class Part:
     """One thing asked for: a fact, what the passage that states it says, the sentence that answers.
     key: of the fact; keys: of all that the passage states."""
 
-    phrase: str
     keys: tuple[str, ...]
     entity: Entity
     sentence: str
-    key: str = ""
-
-
-def _part(material: Material, entity: Entity, relation: Relation) -> Part | None:
-    """The relation as a part of a longer request; None where no noun phrase asks for it."""
-    rng = material.rng
-    nouns = [noun.lstrip("+@") for noun in relation.nouns if noun.lstrip("+@").startswith("the ")]
-    if not nouns:
-        return None
-    phrase = fill(rng.choice(nouns), entity, entity.values[relation.key])
-    return Part(
-        phrase,
-        material.company(entity, relation.key),
-        entity,
-        answer_sentence(entity, relation.key),
-        relation.key,
-    )
+    key: str
 
 
 def many_parts(material: Material) -> Example:
-    """Two to five facts of different things asked in one sentence."""
-    return told(material, "parts", *_listed(material))
+    """Two to five facts asked in one sentence."""
+    text, steps = several(material)
+    parts = [
+        Part(material.company(step.entity, step.key), step.entity, step.sentence, step.key)
+        for step in steps
+    ]
+    return told(material, "parts", with_habits(text, material.rng), parts)
 
 
 def many_asked(material: Material) -> Asked:
     """The same as a request without passages."""
-    text, parts = _listed(material)
-    return Asked("parts", text, tuple(Step(p.entity, p.key, p.sentence) for p in parts))
-
-
-def _listed(material: Material) -> tuple[str, list[Part]]:
-    """The request and its parts."""
-    rng = material.rng
-    wanted = rng.choices((2, 3, 4, 5), (3, 5, 3, 1))[0]
-    parts: list[Part] = []
-    same = rng.random() < 0.35
-    entity = material.entity()
-    while len(parts) < wanted:
-        if not same:
-            entity = (
-                material.entity()
-                if rng.random() < 0.6 or not parts
-                else (material.inventor.entity(entity.kind, rng))
-            )
-        relation = rng.choice(material.asked(entity))
-        part = _part(material, entity, relation)
-        if part is None or any(part.sentence == other.sentence for other in parts):
-            same = False
-            continue
-        parts.append(part)
-    text = rng.choice(LISTS).format(joined([part.phrase for part in parts]))
-    return with_habits(text, rng), parts
+    text, steps = several(material)
+    return Asked("parts", with_habits(text, material.rng), tuple(steps))
 
 
 def told(material: Material, kind: str, text: str, parts: Sequence[Part]) -> Example:
@@ -184,7 +133,7 @@ def requested(material: Material, asked: Asked) -> Example:
     if rng.random() < 0.12:
         place = rng.randrange(len(asked.steps))
         step = asked.steps[place]
-        failed = _failure(material, Part("", (step.key,), step.entity, step.sentence))
+        failed = _failure(material, Part((step.key,), step.entity, step.sentence, step.key))
         segments = (*steps_told(material, asked.steps[:place]), failed)
         return Example(asked.kind, asked.text, segments, 1)
     return Example(asked.kind, asked.text, steps_told(material, asked.steps), 5)
@@ -242,7 +191,7 @@ def _overview(material: Material) -> tuple[str, list[Part]]:
     while keys:
         size = min(len(keys), rng.choices((1, 2, 3), (5, 3, 1))[0])
         group, keys = tuple(keys[:size]), keys[size:]
-        parts += [Part("", group, entity, answer_sentence(entity, key), key) for key in group]
+        parts += [Part(group, entity, answer_sentence(entity, key), key) for key in group]
     return with_habits(text, rng), parts
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -164,6 +163,7 @@ def run_stage(
     journal = _open_journal(folder, identity)
     advance(journal.read)
     lines = islice(read_lines(inputs), journal.read, None)
+    kept = journal.read
     try:
         with (
             (folder / "rows.jsonl").open("ab") as rows,
@@ -172,7 +172,7 @@ def run_stage(
             while group := list(islice(lines, batch)):
                 for line, made in zip(group, _made(group, process), strict=True):
                     if isinstance(made, Drop):
-                        journal.dropped[made.reason] += 1
+                        journal.count(made)
                         drops.write(_drop_line(line, made))
                         continue
                     journal.written += len(made)
@@ -180,10 +180,11 @@ def run_stage(
                         rows.write(_json_line(row))
                 journal.read += len(group)
                 journal.save(folder, identity, rows, drops)
+                kept = journal.read
                 advance(len(group))
     except OSError as error:
         raise StageFailed(
-            f"Stage {name} stopped after {journal.read} rows: {error.strerror or error}.",
+            f"Stage {name} stopped after {kept} rows: {error.strerror or error}.",
             "Make room or mend the path, and run the same command again: it goes on from there.",
         ) from error
     counts = {} if balance is None else balance(_written(folder))
@@ -229,7 +230,11 @@ def write_atomically(path: Path, text: str) -> None:
 class _Journal:
     read: int = 0
     written: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def count(self, drop: Drop) -> None:
+        """One more row dropped for this reason."""
+        self.dropped[drop.reason] = self.dropped.get(drop.reason, 0) + 1
 
     def save(self, folder: Path, identity: Row, rows: Any, drops: Any) -> None:
         """Flush both files, then say how long they are."""
@@ -250,7 +255,7 @@ def _open_journal(folder: Path, identity: Row) -> _Journal:
     if path.exists():
         values = json.loads(path.read_text(encoding="utf-8"))
         _same(identity, values, folder)
-        journal = _Journal(values["read"], values["written"], Counter(values["dropped"]))
+        journal = _Journal(values["read"], values["written"], values["dropped"])
         lengths = values["lengths"]
     for key, name in (("rows", "rows.jsonl"), ("drops", "dropped.jsonl")):
         file = folder / name

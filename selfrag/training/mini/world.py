@@ -103,6 +103,16 @@ class Registry:
             self.put(f"{_name(step.entity)}/{step.key}", step.entity, keys)
         return self.stated[_name(step.entity), step.key]
 
+    def asides(self, step: Step, rng: Random) -> dict[str, str]:
+        """What the thing's other passages say: true, and beside the question."""
+        entity, evidence = step.entity, set(self.evidence(step))
+        found: dict[str, str] = {}
+        for relation in self.material.asked(entity):
+            for passage_id in self.stated[_name(entity), relation.key]:
+                if passage_id not in evidence and (passage_id not in found or rng.random() < 0.5):
+                    found[passage_id] = answer_sentence(entity, relation.key)
+        return found
+
     def unique(self, step: Step) -> bool:
         """Whether no other thing of the kind has this value."""
         value = step.entity.values[step.key].lower()
@@ -196,7 +206,10 @@ class World:
                 segment["relevant"] = [
                     one for key in step.entity.values for one in registry.stated[name, key]
                 ]
-        return {"dataset": kind, "instruction": asked.text, "segments": segments, "utility": 5}
+        row = {"dataset": kind, "instruction": asked.text, "segments": segments, "utility": 5}
+        if kind in ("single", "inverse"):
+            row["asides"] = registry.asides(asked.steps[0], self.rng)
+        return row
 
     def _request(self) -> Row:
         """What needs no passage."""

@@ -104,7 +104,7 @@ class SourceRow:
         Raises:
             InvalidRow: a value is missing, empty or of a wrong type; the message names the row.
         """
-        row_id = str(values.get("id", default_id))
+        row_id = default_id if values.get("id") is None else str(values["id"])
         instruction, output = values.get("instruction"), values.get("output", "")
         given = values.get("segments", [])
         if not isinstance(instruction, str) or not instruction.strip():

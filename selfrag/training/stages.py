@@ -51,7 +51,8 @@ class InputLine:
     @property
     def id(self) -> str:
         """The row's id, or its line's number."""
-        return str((self.row or {}).get("id", self.number))
+        given = (self.row or {}).get("id")
+        return str(self.number if given is None else given)
 
 
 Process = Callable[[Sequence[InputLine]], Sequence[Sequence[Row] | Drop]]

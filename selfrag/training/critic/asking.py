@@ -121,10 +121,9 @@ def _all_questions(
             chosen = row.passages[: 1 + plan.unsupporting]
         elif own:
             beside = [passages[name] for name in segment.relevant if name in passages]
-            chosen = [
-                *own,
-                *[*beside, *_next(others, place, plan.unsupporting)][: plan.unsupporting],
-            ]
+            beside = [passage for passage in beside if passage not in own]
+            beside += _next(others, place, plan.unsupporting)
+            chosen = [*own, *beside[: plan.unsupporting]]
         for passage in chosen:
             yield replace(asked, group="IsSup", passage=passage)
         # A passage stays at hand until another takes its place.

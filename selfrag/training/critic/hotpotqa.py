@@ -1,7 +1,7 @@
 """Questions with supporting facts, as HotpotQA and 2WikiMultihopQA publish them, as source rows.
 
 A row has `question`, `answer`, `supporting_facts` [[title, sentence number]], `context` [[title,
-[sentences]]] and `_id` or `id`. It becomes a chain: every supporting sentence is a segment whose
+[sentences]]] and `_id` or `id` (some published rows have null: they are named by their line). It becomes a chain: every supporting sentence is a segment whose
 evidence is its own paragraph, further ones of the same paragraph continue, and the answer ends the
 chain. The answer's evidence are the gold paragraphs whose supporting sentences hold it, word for
 word; the last of them stands last, so that the answer continues with it. An answer that stands in
@@ -31,7 +31,8 @@ def hotpotqa_row(values: Mapping[str, Any], default_id: str = "", dataset: str =
         InvalidRow: a key is missing or has a wrong form, or a supporting fact names a paragraph
             or a sentence that is not there.
     """
-    row_id = str(values.get("_id", values.get("id", default_id)))
+    ids = (values.get("_id"), values.get("id"), default_id)
+    row_id = next(str(one) for one in ids if one is not None)
     question, answer = (_text(values, key, row_id) for key in ("question", "answer"))
     context = _context(values.get("context"), row_id)
     facts = _facts(values.get("supporting_facts"), context, row_id)
@@ -74,7 +75,7 @@ def convert_hotpotqa(
         for line in lines:
             assert line.row is not None
             try:
-                made.append([hotpotqa_row(line.row, line.id, dataset).to_dict()])
+                made.append([hotpotqa_row(line.row, f"{dataset}-{line.number}", dataset).to_dict()])
             except InvalidRow as error:
                 made.append(Drop("not a row with supporting facts", error.message))
         return made

@@ -40,6 +40,7 @@ PACKAGES = {
     "pyarrow": "pyarrow",
     "bm25s": "bm25s",
     "scipy": "scipy",
+    "httpx2": "httpx2",
     "typer": "typer",
     "rich": "rich",
     "PyYAML": "yaml",

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from decoding.vocabulary import GROUPS
 from indexes.errors import InvalidPassage
 from indexes.passage import Passage
 from selfrag.training.errors import InvalidRow
@@ -46,6 +47,21 @@ class SourceSegment:
     support: str = ""
     relevant: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; what has its default is left out."""
+        values: dict[str, Any] = {"text": self.text}
+        if self.evidence is not None:
+            values["evidence"] = list(self.evidence)
+        if self.continues:
+            values["continues"] = True
+        if not self.learnt:
+            values["learnt"] = False
+        if self.support:
+            values["support"] = self.support
+        if self.relevant:
+            values["relevant"] = list(self.relevant)
+        return values
+
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
@@ -61,6 +77,26 @@ class SourceRow:
     needs_retrieval: bool | None = None
     passages: tuple[Passage, ...] = ()
 
+    @property
+    def prompt(self) -> str:
+        """The instruction with its `input`, where there is one, behind a blank line."""
+        return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; what has its default is left out."""
+        values: dict[str, Any] = {"id": self.id, "instruction": self.instruction}
+        for name in ("output", "input", "dataset", "utility", "needs_retrieval"):
+            value = getattr(self, name)
+            if value not in ("", None):
+                values[name] = value
+        if self.segments:
+            values["segments"] = [segment.to_dict() for segment in self.segments]
+        if self.passages:
+            values["passages"] = [
+                {"id": one.id, "title": one.title, "text": one.text} for one in self.passages
+            ]
+        return values
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], default_id: str = "") -> SourceRow:
         """Read one row.
@@ -68,7 +104,7 @@ class SourceRow:
         Raises:
             InvalidRow: a value is missing, empty or of a wrong type; the message names the row.
         """
-        row_id = str(values.get("id", default_id))
+        row_id = default_id if values.get("id") is None else str(values["id"])
         instruction, output = values.get("instruction"), values.get("output", "")
         given = values.get("segments", [])
         if not isinstance(instruction, str) or not instruction.strip():
@@ -79,8 +115,15 @@ class SourceRow:
             raise InvalidRow(
                 f"Row {row_id!r} has neither `output` nor `segments`.", "Give one of them."
             )
+        needs_retrieval, given_input = values.get("needs_retrieval"), values.get("input")
+        if needs_retrieval not in (None, True, False) or not isinstance(given_input or "", str):
+            raise InvalidRow(
+                f"Row {row_id!r}: `needs_retrieval` is {needs_retrieval!r}, `input` is "
+                f"{type(given_input).__name__}.",
+                "The first is true or false, the second a text.",
+            )
         utility = values.get("utility")
-        if utility is not None and utility not in range(1, 6):
+        if utility is not None and (type(utility) is not int or utility not in range(1, 6)):
             raise InvalidRow(f"Row {row_id!r}: `utility` is {utility!r}.", "Allowed: 1 to 5.")
         try:
             passages = tuple(Passage.from_dict(one) for one in values.get("passages", []))
@@ -91,10 +134,10 @@ class SourceRow:
             instruction=instruction,
             segments=tuple(_segment(one, row_id) for one in given),
             output=output,
-            input=values.get("input") or None,
+            input=given_input or None,
             dataset=str(values.get("dataset", "")),
             utility=utility,
-            needs_retrieval=values.get("needs_retrieval"),
+            needs_retrieval=needs_retrieval,
             passages=passages,
         )
 
@@ -102,12 +145,22 @@ class SourceRow:
 def _segment(values: Any, row_id: str) -> SourceSegment:
     if not isinstance(values, Mapping) or not str(values.get("text", "")).strip():
         raise InvalidRow(f"Row {row_id!r}: a segment has no `text`.", "Give each segment one.")
-    evidence = values.get("evidence")
+    evidence, support = values.get("evidence"), values.get("support", "")
+    relevant = values.get("relevant", [])
+    if not isinstance(evidence, list | None) or not isinstance(relevant, list):
+        raise InvalidRow(
+            f"Row {row_id!r}: `evidence` is {evidence!r}, `relevant` {relevant!r}.",
+            "Give lists of ids.",
+        )
+    if support not in ("", *GROUPS["IsSup"]):
+        raise InvalidRow(
+            f"Row {row_id!r}: `support` is {support!r}.", f"Allowed: {', '.join(GROUPS['IsSup'])}."
+        )
     return SourceSegment(
         text=str(values["text"]),
         evidence=None if evidence is None else tuple(map(str, evidence)),
         continues=bool(values.get("continues", False)),
         learnt=bool(values.get("learnt", True)),
-        support=str(values.get("support", "")),
-        relevant=tuple(map(str, values.get("relevant", ()))),
+        support=support,
+        relevant=tuple(map(str, relevant)),
     )

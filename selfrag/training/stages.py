@@ -14,9 +14,11 @@ nothing of what rows mean.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -49,7 +51,8 @@ class InputLine:
     @property
     def id(self) -> str:
         """The row's id, or its line's number."""
-        return str((self.row or {}).get("id", self.number))
+        given = (self.row or {}).get("id")
+        return str(self.number if given is None else given)
 
 
 Process = Callable[[Sequence[InputLine]], Sequence[Sequence[Row] | Drop]]
@@ -80,21 +83,22 @@ class StageManifest:
 def read_lines(paths: Iterable[Path]) -> Iterator[InputLine]:
     """The lines of JSON Lines files, empty ones skipped; numbers run through all files.
 
+    Files whose name ends in `.gz` are unzipped.
+
     Raises:
         StageFailed: a file cannot be read.
     """
     number = 0
     for path in paths:
         try:
-            with path.open("rb") as handle:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
                 for raw in handle:
                     number += 1
                     if raw.strip():
                         yield _line(number, raw)
-        except OSError as error:
-            raise StageFailed(
-                f"Cannot read {path}: {error.strerror or error}.", "Check the path."
-            ) from error
+        except (OSError, EOFError, zlib.error) as error:
+            problem = getattr(error, "strerror", None) or error
+            raise StageFailed(f"Cannot read {path}: {problem}.", "Check the path.") from error
 
 
 def read_rows(folder: Path) -> Iterator[Row]:
@@ -243,7 +247,8 @@ class _Journal:
             handle.flush()
             os.fsync(handle.fileno())
             lengths[key] = handle.tell()
-        values = {**identity, **asdict(self), "lengths": lengths}
+        done = {"read": self.read, "written": self.written, "dropped": dict(self.dropped)}
+        values = {**identity, **done, "lengths": lengths}
         write_atomically(folder / "journal.json", json.dumps(values))
 
 

@@ -68,7 +68,7 @@ class CriticQuestion:
     def key(self) -> str:
         """A name that depends on the content alone: 32 hexadecimal digits."""
         text = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -11,6 +11,8 @@ One JSON object a line. Keys:
 - `utility` (optional): 1 to 5. `needs_retrieval` (optional): true or false.
 - `passages` (optional): {"id", "title", "text"} objects that belong to the row alone, for data sets
   that bring a pool of their own (HotpotQA); otherwise passages come from an index.
+- `asides` (optional): {passage id: sentence}: what such a passage says that was not asked, for
+  passages that look as if they answered.
 
 This module knows nothing of critics, retrievers and tokenizers.
 """
@@ -18,7 +20,7 @@ This module knows nothing of critics, retrievers and tokenizers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from indexes.errors import InvalidPassage
@@ -60,6 +62,7 @@ class SourceRow:
     utility: int | None = None
     needs_retrieval: bool | None = None
     passages: tuple[Passage, ...] = ()
+    asides: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], default_id: str = "") -> SourceRow:
@@ -82,6 +85,13 @@ class SourceRow:
         utility = values.get("utility")
         if utility is not None and utility not in range(1, 6):
             raise InvalidRow(f"Row {row_id!r}: `utility` is {utility!r}.", "Allowed: 1 to 5.")
+        asides = values.get("asides") or {}
+        if not isinstance(asides, Mapping) or not all(
+            isinstance(text, str) and text.strip() for text in asides.values()
+        ):
+            raise InvalidRow(
+                f"Row {row_id!r}: `asides` is {asides!r}.", "Give a sentence for each passage id."
+            )
         try:
             passages = tuple(Passage.from_dict(one) for one in values.get("passages", []))
         except (InvalidPassage, TypeError) as error:
@@ -96,6 +106,7 @@ class SourceRow:
             utility=utility,
             needs_retrieval=values.get("needs_retrieval"),
             passages=passages,
+            asides=dict(asides),
         )
 
 
@@ -103,6 +114,8 @@ def _segment(values: Any, row_id: str) -> SourceSegment:
     if not isinstance(values, Mapping) or not str(values.get("text", "")).strip():
         raise InvalidRow(f"Row {row_id!r}: a segment has no `text`.", "Give each segment one.")
     evidence = values.get("evidence")
+    if evidence is not None and not isinstance(evidence, list):
+        raise InvalidRow(f"Row {row_id!r}: `evidence` is {evidence!r}.", "Give a list of ids.")
     return SourceSegment(
         text=str(values["text"]),
         evidence=None if evidence is None else tuple(map(str, evidence)),

@@ -243,7 +243,8 @@ class _Journal:
             handle.flush()
             os.fsync(handle.fileno())
             lengths[key] = handle.tell()
-        values = {**identity, **asdict(self), "lengths": lengths}
+        counts = {"read": self.read, "written": self.written, "dropped": dict(self.dropped)}
+        values = {**identity, **counts, "lengths": lengths}
         write_atomically(folder / "journal.json", json.dumps(values))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from decoding.vocabulary import (
     FULLY_SUPPORTED,
     IRRELEVANT,
-    NO_RETRIEVAL,
     NO_SUPPORT,
     RELEVANT,
     RETRIEVAL,
@@ -18,6 +17,8 @@ from decoding.vocabulary import (
 from indexes.passage import Passage
 from retrievers.hit import Hit
 from selfrag.training.critic.questions import CriticQuestion, Judgement, Unjudged
+from selfrag.training.generator.data import make_generator_data
+from selfrag.training.generator.options import GeneratorDataOptions
 
 
 class ScriptedCritic:
@@ -108,4 +109,19 @@ def write_sources(path: Path, rows: Sequence[Mapping[str, Any] | str]) -> Path:
     return path
 
 
-NEEDS_NOTHING = always(Retrieve=NO_RETRIEVAL)
+PLAIN = GeneratorDataOptions(beside=0.0, told_refusals=0.0)
+
+
+def make(tmp_path: Path, rows: Any, critic: ScriptedCritic, found: Any, **changes: Any) -> Path:
+    """A work folder with all steps done."""
+    options = changes.pop("options", PLAIN)
+    work: Path = tmp_path / changes.pop("work", "work")
+    sources = write_sources(tmp_path / "sources.jsonl", rows)
+    retriever = None if found is None else ScriptedRetriever(found)
+    make_generator_data([sources], work, critic, retriever, options, **changes)
+    return work
+
+
+def dropped(work: Path, step: str) -> list[tuple[str, str]]:
+    lines = (work / step / "dropped.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(drop["id"], drop["reason"]) for drop in map(json.loads, lines)]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from generator_data_helpers import ScriptedCritic, gold_like, passage, write_sources
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from storage_helpers import shared_data
+from storage_helpers import shared_data, steady
 
 from decoding.training_grammar import strict_violations
 from decoding.vocabulary import (
@@ -58,6 +58,7 @@ def test_short_sentences_join_their_neighbour() -> None:
 
 
 @given(st.lists(st.sampled_from(["Yes.", "A sentence of middling size.", "No!"]), max_size=8))
+@steady
 def test_segments_hold_the_whole_text(sentences: list[str]) -> None:
     text = " ".join(sentences)
     segments = segment_texts(text, 10)
@@ -101,6 +102,7 @@ LABELLED = st.sampled_from(
 
 
 @given(st.lists(LABELLED, max_size=6), st.integers(0, 50))
+@steady
 def test_the_chooser_is_the_obvious_one(labels: list[tuple[str, str]], seed: int) -> None:
     candidates = [candidate(f"p{n}", *both) for n, both in enumerate(labels)]
     options = GeneratorDataOptions()
@@ -234,7 +236,7 @@ OPTIONS = st.builds(
 
 
 @given(drafts(), OPTIONS)
-@settings(deadline=None)
+@steady
 def test_every_path_that_ends_obeys_the_grammar(
     draft: Draft, options: GeneratorDataOptions
 ) -> None:
@@ -265,7 +267,7 @@ GRAMMAR = re.compile(r"(R\+sF|R-s|[CN]?s)+U")
 
 def test_rows_survive_the_draft_file() -> None:
     @given(drafts())
-    @settings(deadline=None)
+    @steady
     def same(draft: Draft) -> None:
         assert Draft.from_dict(json.loads(json.dumps(draft.to_dict()))) == draft
 

@@ -114,8 +114,9 @@ def _segment(values: Any, row_id: str) -> SourceSegment:
     if not isinstance(values, Mapping) or not str(values.get("text", "")).strip():
         raise InvalidRow(f"Row {row_id!r}: a segment has no `text`.", "Give each segment one.")
     evidence = values.get("evidence")
-    if evidence is not None and not isinstance(evidence, list):
-        raise InvalidRow(f"Row {row_id!r}: `evidence` is {evidence!r}.", "Give a list of ids.")
+    for name in ("evidence", "relevant"):
+        if not isinstance(ids := values.get(name) or [], list):
+            raise InvalidRow(f"Row {row_id!r}: `{name}` is {ids!r}.", "Give a list of ids.")
     return SourceSegment(
         text=str(values["text"]),
         evidence=None if evidence is None else tuple(map(str, evidence)),

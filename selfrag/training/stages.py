@@ -243,8 +243,7 @@ class _Journal:
             handle.flush()
             os.fsync(handle.fileno())
             lengths[key] = handle.tell()
-        counts = {"read": self.read, "written": self.written, "dropped": dict(self.dropped)}
-        values = {**identity, **counts, "lengths": lengths}
+        values = {**identity, **asdict(self), "lengths": lengths}
         write_atomically(folder / "journal.json", json.dumps(values))
 
 

@@ -73,7 +73,7 @@ def make_generator_data(
         retriever: finds passages for rows that bring none; None where all do.
         options: by default those of `GeneratorDataOptions()`.
         passages: where known evidence is had that was not found; by default the store of the
-            retriever's index, if it has one.
+            index that the retriever searches.
         batch: rows whose questions reach critic and retriever at once; the result does not depend
             on it.
         advance: told the step and how many further rows of it are done.
@@ -88,7 +88,7 @@ def make_generator_data(
     """
     options = options or GeneratorDataOptions()
     if passages is None:
-        passages = getattr(getattr(retriever, "index", None), "store", None)
+        passages = _store_of(retriever)
     corpus = None if retriever is None else retriever.fingerprint
     segmented = work / STEPS[0]
     first_lines = _first_lines(sources) if read_manifest(segmented) is None else {}
@@ -146,6 +146,17 @@ def _first_lines(sources: Sequence[Path]) -> dict[str, int]:
         if line.row is not None:
             first.setdefault(line.id, line.number)
     return first
+
+
+def _store_of(retriever: Any) -> PassageLookup | None:
+    """The passages that a retriever searches; None where it has no index of its own."""
+    while retriever is not None:
+        store: PassageLookup | None = getattr(getattr(retriever, "index", None), "store", None)
+        if store is not None:
+            return store
+        members = getattr(retriever, "retrievers", None) or [None]
+        retriever = getattr(retriever, "retriever", members[0])
+    return None
 
 
 def _told(advance: Callable[[str, int], None], name: str) -> Callable[[int], None]:

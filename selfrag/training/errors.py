@@ -29,3 +29,9 @@ class UnusableBase(TrainingError, ValueError):
     """A base model or its tokenizer cannot be trained as asked."""
 
     exit_code = EXIT_MODEL
+
+
+class InvalidOptions(TrainingError, ValueError):
+    """An option of the training pipeline has a value that is not allowed."""
+
+    exit_code = EXIT_INPUT

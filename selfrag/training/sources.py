@@ -11,6 +11,8 @@ One JSON object a line. Keys:
 - `utility` (optional): 1 to 5. `needs_retrieval` (optional): true or false.
 - `passages` (optional): {"id", "title", "text"} objects that belong to the row alone, for data sets
   that bring a pool of their own (HotpotQA); otherwise passages come from an index.
+- `asides` (optional): {passage id: sentence}: what such a passage says that was not asked, for
+  passages that look as if they answered.
 
 This module knows nothing of critics, retrievers and tokenizers.
 """
@@ -18,7 +20,7 @@ This module knows nothing of critics, retrievers and tokenizers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from decoding.vocabulary import GROUPS
@@ -76,6 +78,7 @@ class SourceRow:
     utility: int | None = None
     needs_retrieval: bool | None = None
     passages: tuple[Passage, ...] = ()
+    asides: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def prompt(self) -> str:
@@ -95,6 +98,8 @@ class SourceRow:
             values["passages"] = [
                 {"id": one.id, "title": one.title, "text": one.text} for one in self.passages
             ]
+        if self.asides:
+            values["asides"] = dict(self.asides)
         return values
 
     @classmethod
@@ -125,6 +130,13 @@ class SourceRow:
         utility = values.get("utility")
         if utility is not None and (type(utility) is not int or utility not in range(1, 6)):
             raise InvalidRow(f"Row {row_id!r}: `utility` is {utility!r}.", "Allowed: 1 to 5.")
+        asides = values.get("asides") or {}
+        if not isinstance(asides, Mapping) or not all(
+            isinstance(text, str) and text.strip() for text in asides.values()
+        ):
+            raise InvalidRow(
+                f"Row {row_id!r}: `asides` is {asides!r}.", "Give a sentence for each passage id."
+            )
         try:
             passages = tuple(Passage.from_dict(one) for one in values.get("passages", []))
         except (InvalidPassage, TypeError) as error:
@@ -139,6 +151,7 @@ class SourceRow:
             utility=utility,
             needs_retrieval=needs_retrieval,
             passages=passages,
+            asides=dict(asides),
         )
 
 

@@ -126,7 +126,7 @@ def test_the_loss_is_the_weighted_mean_over_paths(
             with torch.no_grad():
                 total -= weight * float(model(input_ids=ids).logits[0, -1].log_softmax(0)[label])
             weights += weight
-    assert float(found) == pytest.approx(total / weights, rel=1e-5)
+    assert found.item() == pytest.approx(total / weights, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["one", "several", "judged", "cut", "packed"])

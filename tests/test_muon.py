@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import start_processes
 
-from selfrag.training.mini.muon import Muon, orthogonal
+from selfrag.training.muon import Muon, orthogonal
 
 SHAPES = ((12, 12), (12, 12), (12, 12), (40, 12), (12, 40))
 

@@ -19,8 +19,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from selfrag.training.masking import IGNORED
 from selfrag.training.mini.batches import Batches, attention, positions
 from selfrag.training.mini.mixture import Shares
-from selfrag.training.mini.muon import Muon
 from selfrag.training.mini.tokenizer import CONTEXT, CONTROL_TOKENS, load_tokenizer
+from selfrag.training.muon import Muon
 
 MODEL_CARD = """# selfrag-mini v1
 

@@ -30,7 +30,7 @@ from decoding.vocabulary import (
     RETRIEVAL,
 )
 from selfrag.training.errors import InvalidRow
-from selfrag.training.generator.candidates import query_of, with_candidates
+from selfrag.training.generator.candidates import queries_of, with_candidates
 from selfrag.training.generator.checking import row_violations
 from selfrag.training.generator.choosing import choose_candidate
 from selfrag.training.generator.data import make_generator_data, read_training_rows
@@ -161,9 +161,12 @@ def test_candidates_are_cut_to_their_number_when_evidence_is_put_in() -> None:
 def test_the_input_is_part_of_the_query() -> None:
     segments = (DraftSegment("First."), DraftSegment("Second."))
     draft = Draft("a", "Choose.", segments, "First. Second.", input="A: x\nB: y")
-    assert query_of(draft, 0, False) == "Choose.\n\nA: x\nB: y"
-    assert query_of(draft, 1, False) == "Choose.\n\nA: x\nB: y First."
-    assert query_of(draft, 1, True) == "Choose.\n\nA: x\nB: y Second."
+    plain, gold = GeneratorDataOptions(), GeneratorDataOptions(gold_in_query=True)
+    assert queries_of(draft, 0, plain) == ["Choose.\n\nA: x\nB: y"]
+    assert queries_of(draft, 1, plain) == ["Choose.\n\nA: x\nB: y First."]
+    assert queries_of(draft, 1, gold) == ["Choose.\n\nA: x\nB: y Second."]
+    still_open = GeneratorDataOptions(query="open")
+    assert queries_of(draft, 1, still_open)[0] == "Choose A x B y First"
 
 
 def test_told_branches_come_best_first_and_end_as_the_chosen_one() -> None:

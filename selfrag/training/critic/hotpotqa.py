@@ -1,11 +1,12 @@
 """Questions with supporting facts, as HotpotQA and 2WikiMultihopQA publish them, as source rows.
 
 A row has `question`, `answer`, `supporting_facts` [[title, sentence number]], `context` [[title,
-[sentences]]] and `_id` or `id` (some published rows have null: they are named by their line). It becomes a chain: every supporting sentence is a segment whose
-evidence is its own paragraph, further ones of the same paragraph continue, and the answer ends the
-chain. The answer's evidence are the gold paragraphs whose supporting sentences hold it, word for
-word; the last of them stands last, so that the answer continues with it. An answer that stands in
-none, such as "yes", follows from what precedes and needs no passage.
+[sentences]]] and `_id` or `id` (some published rows have null: they are named by their line). It
+becomes a chain: every supporting sentence is a segment whose evidence is its own paragraph, further
+ones of the same paragraph continue, and the answer ends the chain. The answer's evidence are the
+gold paragraphs whose supporting sentences hold it, word for word; the last of them stands last, so
+that the answer continues with it. An answer that stands in none, such as "yes", follows from what
+precedes and needs no passage.
 
 What these data do not say: whether a gold paragraph also supports a sentence of the other one.
 This module knows nothing of critics.

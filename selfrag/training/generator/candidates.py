@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from decoding.vocabulary import RETRIEVAL
 from indexes.passage import Passage
+from selfrag.controller.queries import later_queries, taken_in_turn
 from selfrag.training.generator.drafts import Candidate, Draft, LeftOut
 from selfrag.training.generator.options import GeneratorDataOptions
 from selfrag.training.stages import Drop, InputLine, Process, Row
@@ -38,14 +39,14 @@ class PassageLookup(Protocol):
         """The passage with an id that is there."""
 
 
-def query_of(draft: Draft, place: int, gold_in_query: bool) -> str:
+def queries_of(draft: Draft, place: int, options: GeneratorDataOptions) -> list[str]:
     """What is asked for the passages of a segment (paper, appendix A.3; without gold: what the
-    controller asks, `selfrag.controller.paper.retrieval_query`)."""
-    if gold_in_query:
-        return f"{draft.question} {draft.segments[place].text}"
+    controller asks, `selfrag.controller.queries`)."""
+    if options.gold_in_query:
+        return [f"{draft.question} {draft.segments[place].text}"]
     if place == 0:
-        return draft.question
-    return f"{draft.question} {draft.segments[place - 1].text}"
+        return [draft.question]
+    return later_queries(draft.question, draft.segments[place - 1].text, options.query)
 
 
 def retrieving(
@@ -118,16 +119,18 @@ def _search(
     """The passages for every segment that may need some; a place that nothing can serve has no
     entry."""
     found: dict[Place, list[Passage]] = {}
-    queries: dict[Place, str] = {}
+    queries: dict[Place, list[str]] = {}
     for row, draft in enumerate(drafts):
         for place in _places(draft):
             if draft.pool:
                 found[row, place] = list(draft.pool[: options.passages])
             elif retriever is not None:
-                queries[row, place] = query_of(draft, place, options.gold_in_query)
+                queries[row, place] = queries_of(draft, place, options)
     if queries and retriever is not None:
-        rankings = retriever.search_many(list(queries.values()), options.passages)
-        for where, hits in zip(queries, rankings, strict=True):
+        asked = [query for several in queries.values() for query in several]
+        rankings = iter(retriever.search_many(asked, options.passages))
+        for where, several in queries.items():
+            hits = taken_in_turn([next(rankings) for _ in several], options.passages)
             found[where] = [hit.passage for hit in hits]
     return found
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from decoding.config import LaterQuery
 from decoding.vocabulary import GROUPS
 from selfrag.training.errors import InvalidOptions
 
 Unfound = Literal["refuse", "drop", "tell"]
 
 _CHOOSING = ("seed", "partially", "no_support", "unfound")
-_RETRIEVING = ("passages", "gold_in_query", "ensure_evidence", "longest_passage")
+_RETRIEVING = ("passages", "gold_in_query", "query", "ensure_evidence", "longest_passage")
 _SHARES = (
     "partially",
     "no_support",
@@ -39,6 +40,7 @@ class GeneratorDataOptions:
         passages: candidates for each segment.
         gold_in_query: ask for passages with the text that they shall support, as published; else
             with what an answering model knows: the instruction and the segment before.
+        query: what is asked for later segments, see `decoding.config.DecodingConfig.query`.
         ensure_evidence: where a segment's evidence is known and none of it was found, put the first
             that can be had among the candidates.
         longest_passage: characters of title and text; candidates beyond are left out and reported.
@@ -70,6 +72,7 @@ class GeneratorDataOptions:
     shortest_sentence: int = 30
     passages: int = 5
     gold_in_query: bool = False
+    query: LaterQuery = "question+segment"
     ensure_evidence: bool = True
     longest_passage: int = 8000
     partially: float = 0.7
@@ -99,6 +102,7 @@ class GeneratorDataOptions:
             _require(type(value) is int and value >= least, name, value, f"whole, from {least} up")
         _require(type(self.seed) is int, "seed", self.seed, "a whole number")
         _require(self.unfound in get_args(Unfound), "unfound", self.unfound, f"{get_args(Unfound)}")
+        _require(self.query in get_args(LaterQuery), "query", self.query, f"{get_args(LaterQuery)}")
         _require(bool(self.refusal.strip()), "refusal", self.refusal, "a sentence")
         for name, allowed in (
             ("keep_utility", tuple(range(1, 6))),

@@ -55,10 +55,13 @@ class WorldPlan:
 
 @dataclass
 class Registry:
-    """The things of a world and their passages. passages: id -> title, text, relations stated."""
+    """The things of a world and their passages. things: by kind and name; listed: in the order in
+    which they came. passages: id -> title, text, relations stated. stated: thing and relation -> ids
+    of passages. having: kind, relation and value -> names."""
 
     material: Material
     things: dict[tuple[str, str], Entity] = field(default_factory=dict)
+    listed: list[Entity] = field(default_factory=list)
     passages: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     stated: defaultdict[tuple[str, str], list[str]] = field(
         default_factory=lambda: defaultdict(list)
@@ -77,6 +80,7 @@ class Registry:
         if _key(entity) in self.things:
             return
         self.things[_key(entity)] = entity
+        self.listed.append(entity)
         name = f"{entity.kind.key}/{slug(entity.name)}-{len(self.things)}"
         for relation, value in entity.values.items():
             self.having[entity.kind.key, relation, value.lower()].add(entity.name.lower())
@@ -184,7 +188,7 @@ class World:
         else:
             entity = material.entity()
             if self.registry.things and rng.random() < 0.5:
-                entity = rng.choice(list(self.registry.things.values()))
+                entity = rng.choice(self.registry.listed)
             relation = rng.choice(material.asked(entity))
         text = question(entity, relation, rng, inverse=inverse)
         return Asked("inverse" if inverse else "single", text, (Step.of(entity, relation.key),))
@@ -246,7 +250,7 @@ class World:
         """A sentence that is wrong or says more than its passage, to be judged only."""
         rng, material = self.rng, self.material
         while True:
-            entity = rng.choice(list(self.registry.things.values()))
+            entity = rng.choice(self.registry.listed)
             relation = rng.choice(material.asked(entity))
             wrong = falsified(material, entity, relation)
             others = [r.key for r in material.asked(entity) if r.key != relation.key]
@@ -279,7 +283,7 @@ class World:
             return self._unknown()
         kinds = {section.kind: section for section in reader.sections if section.kind}
         while True:
-            entity = rng.choice(list(self.registry.things.values()))
+            entity = rng.choice(self.registry.listed)
             section = kinds.get(entity.kind.key)
             if section is not None and section.unasked:
                 text = reader.unasked_question(section, {"x": entity.spoken})

@@ -55,9 +55,12 @@ class WorldPlan:
 
 @dataclass
 class Registry:
-    """The things of a world and their passages. things: by kind and name; listed: in the order in
-    which they came. passages: id -> title, text, relations stated. stated: thing and relation -> ids
-    of passages. having: kind, relation and value -> names."""
+    """The things of a world and their passages.
+
+    things: by kind and name; listed: in the order in which they came. passages: id -> title, text,
+    relations stated. stated: thing and relation -> ids of passages. having: kind, relation and
+    value -> names.
+    """
 
     material: Material
     things: dict[tuple[str, str], Entity] = field(default_factory=dict)

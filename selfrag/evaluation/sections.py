@@ -80,7 +80,9 @@ def sections_of(mode: Mode, outcomes: Sequence[Outcome]) -> dict[str, Section]:
         kind: [outcome for outcome in outcomes if outcome.question.section == kind]
         for kind in KINDS
     }
-    sections = {kind: _answers(kind, by_kind[kind]) for kind in ANSWERABLE_SECTIONS}
+    sections: dict[str, Section] = {
+        kind: _answers(kind, by_kind[kind]) for kind in ANSWERABLE_SECTIONS
+    }
     relevance = relevance_readings(outcomes)
     judged: dict[str, Sequence[Judged]] = {
         "Retrieve": retrieval_readings(outcomes),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from selfrag import SelfRAG
 from selfrag.answer import Answer
-from selfrag.evaluation.matching import is_right
+from selfrag.evaluation.outcomes import is_right_answer
 from selfrag.evaluation.questions import (
     DEVELOPMENT_QUESTIONS,
     EvaluationQuestion,
@@ -42,7 +42,7 @@ def answers_by_weight(
                 config = rag.config.replace(w_ret=weight)
                 answers: list[Answer] = []
                 for start in range(0, len(split), BATCH):
-                    texts = [question.text for question in split[start : start + BATCH]]
+                    texts = [question.asked for question in split[start : start + BATCH]]
                     answers += rag.ask_many(texts, config=config)
                 yield weight, answers
 
@@ -58,14 +58,14 @@ def main() -> None:
     best: tuple[int, float, list[Answer]] = (-1, 0.0, [])
     for weight, answers in answers_by_weight(given.model, split):
         right = sum(
-            is_right(answer.text, question.answers)
+            is_right_answer(question, answer.text, max(1, len(answer.segments)))
             for answer, question in zip(answers, split, strict=True)
-            if question.kind == "answerable"
+            if question.answerable
         )
         print(f"w_ret {weight:g}: {right} right")
         best = (right, weight, answers) if right > best[0] else best
     _, weight, answers = best
-    known = [question.kind == "answerable" for question in split]
+    known = [question.answerable for question in split]
     report = choose_thresholds(
         [scored(answer, answerable=known) for answer, known in zip(answers, known, strict=True)],
         max_false_refusals=given.false_refusals,

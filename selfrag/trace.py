@@ -1,10 +1,10 @@
 """The search tree of an answer as data, as a graph and as files.
 
 A tree is plain data (`Answer.tree`): `{"schema_version", "question", "nodes", "selected"}`, where a
-node has `id`, `parent`, `depth`, `action`, `passage_id`, `passage_title`, `prompt_ids`,
-`token_ids`, `text`, `literal`, `scores`, `distributions`, `status` and `finish`. JSON and networkx
-keep all of it; GraphML holds scalars, so lists and mappings stand in it as JSON text; Mermaid is a
-picture. This module does not know how a tree is searched.
+node has `id`, `parent`, `depth`, `action`, `passage_id`, `passage_title`, `passage_text`,
+`prompt_ids`, `token_ids`, `text`, `literal`, `scores`, `distributions`, `status` and `finish`. JSON
+and networkx keep all of it; GraphML holds scalars, so lists and mappings stand in it as JSON text;
+Mermaid is a picture. This module does not know how a tree is searched.
 """
 
 from __future__ import annotations

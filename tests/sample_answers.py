@@ -97,3 +97,35 @@ def make_answer(**changes: Any) -> Answer:
         "tree": make_tree(),
     }
     return Answer(**{**values, **changes})
+
+
+def spoken(
+    text: str,
+    *passages: str | None,
+    cited: dict[str, str] | None = None,
+    refused: bool = False,
+    retrieve: bool = True,
+    draft: str | None = None,
+) -> Answer:
+    """An answer of as many segments as passages are named, citing the given texts by id."""
+    segments = tuple(
+        Segment(f"part {number}.", passage, None, "retrieve", 0.9, 0.9, None, None, 0.9, 2.0)
+        for number, passage in enumerate(passages)
+    )
+    citations = tuple(
+        Citation(number, key, "", body, ())
+        for number, (key, body) in enumerate((cited or {}).items())
+    )
+    action = "retrieve" if retrieve else "no_retrieval"
+    decisions = (Decision(0, action, 0.9 if retrieve else 0.1, None, 1.0, 0.2, "threshold", 0),)
+    return Answer(
+        "q",
+        text,
+        segments,
+        citations,
+        decisions,
+        Usage(retrievals=int(retrieve)),
+        answerable=not refused,
+        draft=draft,
+        status="not_found" if refused else "complete",
+    )

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from scripted_rag import prompts
+from tiny_models import ScriptedBackend
 
 from decoding.config import DecodingConfig
 from selfrag.answer import NOT_FOUND, Answer, Citation, Decision, Usage
@@ -136,7 +138,7 @@ class FakeSelfRAG:
         self.asked = []
 
     def ask(self, question, *, config=None):
-        assert config.beam_width == 3
+        assert config.beam_width == 3 or config.mode == "adaptive"
         self.asked.append((config.mode, question))
         return ANSWERS.get(question, answer("Hello."))
 
@@ -287,6 +289,8 @@ def script(monkeypatch):
             return FakeSelfRAG()
 
     monkeypatch.setattr("selfrag.rag.SelfRAG", Loader)
+    missing = "selfrag.evaluation.judgements.EMBEDDED_JUDGEMENTS"
+    monkeypatch.setattr(missing, Path("no judgements"))
     module.made = made
     return module
 
@@ -318,6 +322,39 @@ def test_script_prints_a_table_and_takes_a_limit(script, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "4 questions" in out
     assert "citation accuracy" in out
+
+
+JUDGEMENT = {"question": "Q", "passage": {"text": "p"}, "sentence": "cat.", "label": "fully"}
+
+
+def test_script_judges_and_compares(script, tmp_path, capsys, monkeypatch):
+    backend = ScriptedBackend(prompts(), {"cat.": {"[Fully supported]": 0.75}}, 64)
+    opened = []
+    monkeypatch.setattr(
+        "selfrag.evaluation.judge.open_judge",
+        lambda *names: opened.append(names) or (backend, prompts()),
+    )
+    rows = [JUDGEMENT, {**JUDGEMENT, "label": "no"}, {**JUDGEMENT, "sentence": "cat " * 64}]
+    labelled = tmp_path / "judgements.jsonl"
+    labelled.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    arguments = ["--questions", question_file(tmp_path), "--judgements", str(labelled)]
+    assert script.main([*arguments, "--compare", "--json", "--sample", "0"]) == 0
+    out, err = capsys.readouterr()
+    assert "1 of 3 sentences are not judged" in err and ": 3" in err
+    data = json.loads(out)
+    assert opened == [(None, "batched")]
+    support = data["sections"]["is_sup_accuracy"]
+    assert support["accuracy"]["value"] == 0.5 and support["accuracy"]["n"] == 2
+    assert support["not_judged"] == ["3"]
+    assert support["accuracy_by_label"]["no"]["value"] == 0.0
+    # One label of confidence 1 within its group, right once: |1/2 - 1|.
+    assert data["sections"]["calibration"]["IsSup"]["value"] == pytest.approx(0.5)
+    assert "is_sup_accuracy" not in data["modes"]["adaptive"]["sections"]
+    difference = data["comparisons"]["beam_2_against_greedy"]["differences"]["single_hop"]
+    assert difference["difference"] == {"value": 0.0, "interval": [0.0, 0.0], "n": 4}
+    assert script.main([*arguments, "--compare", "--modes", "adaptive", "--sample", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "capabilities, adaptive" in out and "paired comparisons" in out
 
 
 def test_script_refuses_bad_input(script, tmp_path, capsys):

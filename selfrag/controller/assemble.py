@@ -143,6 +143,7 @@ def _node_data(inquiry: Inquiry, node: SegmentNode) -> dict[str, Any]:
         "action": node.action,
         "passage_id": node.passage_key,
         "passage_title": None if hit is None else hit.passage.title,
+        "passage_text": None if hit is None else hit.passage.text,
         "passage_rank": node.passage_rank,
         "prompt_ids": list(node.prompt_ids),
         "token_ids": [] if segment is None else list(segment.token_ids),

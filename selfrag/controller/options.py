@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from selfrag.answer import Question
 
+_MARK = re.compile(r"(?<!\S)\(?([A-Z])[:.)]\s+(?=\S)")
+
 
 def template_texts(question: Question) -> tuple[str, str | None]:
     """What stands in the prompt's `### Instruction:` and `### Input:` parts."""
@@ -28,6 +30,28 @@ def question_with_options(question: Question) -> str:
     return "\n".join([question.text, *listed])
 
 
+def listed_options(text: str) -> dict[str, str]:
+    """The options that a question's text lists itself: inverse of `question_with_options`.
+
+    Marks are capital letters in order from A on, set off by a colon, a full stop or a bracket, in
+    lines of their own or one after the other; empty where fewer than two are found.
+    """
+    found: list[tuple[int, int]] = []
+    for mark in _MARK.finditer(text):
+        if mark.group(1) == chr(ord("A") + len(found)):
+            found.append((mark.start(), mark.end()))
+    if len(found) < 2:
+        return {}
+    ends = [start for start, _ in found[1:]] + [len(text)]
+    texts = [
+        text[start:end].strip().split("\n")[0].strip(" ,;")
+        for (_, start), end in zip(found, ends, strict=True)
+    ]
+    if not all(texts):
+        return {}
+    return {chr(ord("A") + place): option for place, option in enumerate(texts)}
+
+
 def normalised(text: str) -> str:
     """Lower case, without accents on the outside, punctuation or repeated spaces."""
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -38,8 +62,9 @@ def read_option(text: str, options: Mapping[str, str]) -> str | None:
     """The key of the option that `text` names, or None when it names none or several.
 
     In this order: the text is a key or begins with one set off by punctuation ("B", "(B)",
-    "B: Paris"); it is an option's text; it begins with exactly one option's text; it contains
-    exactly one option's text as words.
+    "B: Paris"); it states one ("so the answer is B."); it is an option's text; it begins with
+    exactly one option's text; it contains exactly one option's text as words. A text that states
+    several keys names none.
     """
     plain = normalised(text)
     if not plain:
@@ -48,6 +73,9 @@ def read_option(text: str, options: Mapping[str, str]) -> str | None:
     leading = re.match(r"\s*[(\[]?\s*(\w+)\s*(?:[)\].:,]|$)", text)
     if leading and normalised(leading.group(1)) in keys:
         return keys[normalised(leading.group(1))]
+    stated = _stated_keys(text, options)
+    if stated:
+        return stated.pop() if len(stated) == 1 else None
     texts = {key: normalised(value) for key, value in options.items()}
     tests = (
         lambda option: plain == option,
@@ -61,3 +89,22 @@ def read_option(text: str, options: Mapping[str, str]) -> str | None:
         if matches:
             return None
     return None
+
+
+def _stated_keys(text: str, options: Mapping[str, str]) -> set[str]:
+    """The keys that a text states as its answer ("the answer is B", "option: C").
+
+    A key counts as it is written, since "the answer is a river" states none, and where no word in
+    lower case goes on from it, but for one that gives a reason.
+    """
+    keys = "|".join(re.escape(key) for key in sorted(options, key=len, reverse=True))
+    item = rf"[(\[\"'\u201c]?(?:{keys})(?!\w)[)\]\"'\u201d]?"
+    several = rf"{item}(?:\s*(?:,\s*(?:or|and)?|/|or|and)\s*{item})*"
+    said = r"(?i:\b(?:answer|option|choice)(?:\s+is\s*:?|\s*:)\s*(?:option\s+|choice\s+)?)"
+    reasons = r"(?:because|since|as|for)\b"
+    statement = re.compile(rf"{said}({several})(?!\s+(?!{reasons})[a-z])")
+    return {
+        key
+        for match in statement.finditer(text)
+        for key in re.findall(rf"(?<!\w)(?:{keys})(?!\w)", match.group(1))
+    }

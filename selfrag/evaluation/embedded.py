@@ -7,15 +7,18 @@ to measure what a single question costs in a warm process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
 from decoding.config import DecodingConfig, Mode
 from selfrag.answer import Answer
+from selfrag.evaluation.comparisons import Comparison
 from selfrag.evaluation.figures import Figures, Latency, summarise
 from selfrag.evaluation.outcomes import Outcome, judge
 from selfrag.evaluation.questions import EvaluationQuestion, spread
+from selfrag.evaluation.sections import SECTIONS, Section
+from selfrag.evaluation.support import support_sections
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 BATCH = 16
@@ -66,19 +69,31 @@ def evaluate(
     config = rag.config.replace(mode=mode)
     chosen = spread(questions, min(sample, len(questions)))
     alone, seconds_alone, processor_alone = _ask_one_by_one(rag, chosen, config, advance)
-    answers: list[Answer] = []
     started = time.perf_counter()
-    for batch in _batches(questions):
-        answers += rag.ask_many([question.text for question in batch], config=config)
-        advance(len(batch))
+    outcomes = ask_all(rag, questions, config, advance)
     seconds = time.perf_counter() - started
     latency = None
     if chosen:
-        texts = {question.id: answer.text for question, answer in _pairs(questions, answers)}
+        texts = {outcome.question.id: outcome.answer.text for outcome in outcomes}
         same = sum(texts[question.id] == text for question, text in alone)
         latency = Latency(len(chosen), seconds_alone, processor_alone, same)
-    outcomes = tuple(judge(question, answer) for question, answer in _pairs(questions, answers))
     return Evaluation(summarise(mode, outcomes, seconds, latency), outcomes)
+
+
+def ask_all(
+    rag: Asker,
+    questions: Sequence[EvaluationQuestion],
+    config: DecodingConfig,
+    advance: Callable[[int], None] = lambda done: None,
+) -> tuple[Outcome, ...]:
+    """Ask every question under one configuration, in batches, and judge the answers, in order."""
+    outcomes: list[Outcome] = []
+    for batch in _batches(questions):
+        answers = rag.ask_many([question.asked for question in batch], config=config)
+        pairs = zip(batch, answers, strict=True)
+        outcomes += [judge(question, answer) for question, answer in pairs]
+        advance(len(batch))
+    return tuple(outcomes)
 
 
 def count_questions(total: int, sample: int) -> int:
@@ -86,18 +101,51 @@ def count_questions(total: int, sample: int) -> int:
     return total + min(sample, total)
 
 
-def report(evaluations: Sequence[Evaluation], description: dict[str, Any]) -> dict[str, Any]:
-    """All modes as one object of plain data."""
+def report(
+    evaluations: Sequence[Evaluation],
+    description: dict[str, Any],
+    support: tuple[Section, Section] | None = None,
+    comparisons: Sequence[Comparison] = (),
+) -> dict[str, Any]:
+    """Everything as one object of plain data.
+
+    `sections` are those of the first mode, `sections_mode`, with what no mode changes.
+
+    Args:
+        evaluations: one a mode, at least one.
+        description: of what was asked.
+        support: what `support.support_sections` gave, where sentences were judged.
+        comparisons: what `comparisons.compare` gave; `comparisons` is missing without them.
+    """
     first = evaluations[0].outcomes
     kinds: dict[str, int] = {}
     for outcome in first:
         kinds[outcome.question.kind] = kinds.get(outcome.question.kind, 0) + 1
-    return {
+    sections = merged_sections(evaluations[0].figures.sections, support)
+    data = {
         "questions": len(first),
         "kinds": kinds,
         "description": description,
         "modes": {item.figures.mode: item.figures.to_dict() for item in evaluations},
+        "sections_mode": evaluations[0].figures.mode,
+        "sections": {name: section.to_dict() for name, section in sections.items()},
     }
+    if comparisons:
+        data["comparisons"] = {item.name: item.to_dict() for item in comparisons}
+    return data
+
+
+def merged_sections(
+    sections: Mapping[str, Section], support: tuple[Section, Section] | None
+) -> dict[str, Section]:
+    """A mode's sections with is_sup_accuracy and IsSup's calibration, in the order of SECTIONS."""
+    accuracy, calibration = support or support_sections([])
+    own = sections["calibration"]
+    both = Section(
+        {**own.measures, **calibration.measures}, curves={**own.curves, **calibration.curves}
+    )
+    found = {**sections, "is_sup_accuracy": accuracy, "calibration": both}
+    return {name: found[name] for name in SECTIONS}
 
 
 def _ask_one_by_one(
@@ -113,7 +161,7 @@ def _ask_one_by_one(
     texts: list[tuple[EvaluationQuestion, str]] = []
     started, processor_started = time.perf_counter(), time.process_time()
     for question in questions:
-        texts.append((question, rag.ask(question.text, config=config).text))
+        texts.append((question, rag.ask(question.asked, config=config).text))
         advance(1)
     return texts, time.perf_counter() - started, time.process_time() - processor_started
 
@@ -121,9 +169,3 @@ def _ask_one_by_one(
 def _batches(questions: Sequence[EvaluationQuestion]) -> Iterator[Sequence[EvaluationQuestion]]:
     for start in range(0, len(questions), BATCH):
         yield questions[start : start + BATCH]
-
-
-def _pairs(
-    questions: Sequence[EvaluationQuestion], answers: Sequence[Answer]
-) -> Iterator[tuple[EvaluationQuestion, Answer]]:
-    return zip(questions, answers, strict=True)

@@ -11,6 +11,7 @@ from decoding.config import Mode
 from selfrag.evaluation.intervals import Proportion
 from selfrag.evaluation.outcomes import Outcome
 from selfrag.evaluation.questions import KINDS
+from selfrag.evaluation.sections import Section, sections_of
 
 HEADLINES = (
     "accuracy",
@@ -45,7 +46,8 @@ class Figures:
 
     `proportions` has the six of `HEADLINES`; one that does not apply is None (a decision that
     a mode took is nobody's merit). `groups` has the accuracy by kind, relation and phrasing;
-    `decisions` the decision accuracy by kind, in "adaptive" only.
+    `decisions` the decision accuracy by kind, in "adaptive" only. The headlines and groups but
+    for "kind" are about single-hop questions; `sections` is about every capability.
     `batch_seconds` is the wall-clock time of all questions asked in batches.
     """
 
@@ -59,6 +61,7 @@ class Figures:
     batch_seconds: float
     statuses: dict[str, int]
     latency: Latency | None = field(default=None)
+    sections: dict[str, Section] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: values by name, `intervals` and `n` beside them, then groups and costs."""
@@ -83,6 +86,7 @@ class Figures:
         for group, by_name in self.groups.items():
             data[f"accuracy_by_{group}"] = _plain(by_name)
         data["decision_accuracy_by_kind"] = _plain(self.decisions)
+        data["sections"] = {name: section.to_dict() for name, section in self.sections.items()}
         return data
 
 
@@ -91,17 +95,17 @@ def summarise(
 ) -> Figures:
     """Figures of the outcomes of one mode (at least one).
 
-    accuracy: right answers among the answerable questions.
+    accuracy: right answers among the single-hop questions (kind "single_hop" or "answerable").
     citation_accuracy: among those right answers, the ones with a passage cited that contains an
         acceptable answer.
     decision_accuracy: first decisions as wanted, over all questions; only in "adaptive".
     refusal_accuracy: unanswerable questions refused.
-    false_refusal_rate: answerable questions refused.
+    false_refusal_rate: single-hop questions refused.
     retrieval_rate: questions with at least one retrieval.
     """
     if not outcomes:
         raise ValueError("no outcome to summarise")
-    answerable = [outcome for outcome in outcomes if outcome.question.kind == "answerable"]
+    answerable = [outcome for outcome in outcomes if outcome.question.section == "single_hop"]
     unanswerable = [outcome for outcome in outcomes if outcome.question.kind == "unanswerable"]
     right = [outcome for outcome in answerable if outcome.right]
     adaptive = mode == "adaptive"
@@ -113,7 +117,7 @@ def summarise(
         "false_refusal_rate": Proportion.of(outcome.refused for outcome in answerable),
         "retrieval_rate": Proportion.of(o.answer.usage.retrievals > 0 for o in outcomes),
     }
-    judged = [outcome for outcome in outcomes if outcome.question.answers]
+    judged = [outcome for outcome in outcomes if outcome.question.wanted]
     groups = {
         "kind": _grouped(judged, lambda outcome: outcome.question.kind, KINDS),
         "relation": _grouped(answerable, lambda outcome: outcome.question.relation),
@@ -131,6 +135,7 @@ def summarise(
         batch_seconds=seconds,
         statuses=dict(Counter(outcome.answer.status for outcome in outcomes)),
         latency=latency,
+        sections=sections_of(mode, outcomes),
     )
 
 
@@ -140,10 +145,7 @@ def _interval(share: Proportion) -> list[float] | None:
 
 
 def _plain(shares: dict[str, Proportion]) -> dict[str, Any]:
-    return {
-        name: {"value": share.value, "interval": _interval(share), "n": share.n}
-        for name, share in shares.items()
-    }
+    return {name: share.to_dict() for name, share in shares.items()}
 
 
 def _grouped(

@@ -1,9 +1,10 @@
-"""A proportion with its 95 % interval (Wilson's score interval)."""
+"""Figures with their 95 % interval: proportions (Wilson's score interval) and other estimates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 CONFIDENCE = 0.95
 
@@ -39,3 +40,30 @@ class Proportion:
 
         bounds = binomtest(self.hits, self.n).proportion_ci(CONFIDENCE, method="wilson")
         return float(bounds.low), float(bounds.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """`value`, `interval` and `n`; the first two None without trials."""
+        return _plain(self.value, self.interval, self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure that is no proportion, with its 95 % interval; None where it was not measured.
+
+    Attributes:
+        value: the figure.
+        interval: low and high; the source says how they were found.
+        n: how many items it rests on.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """`value`, `interval` and `n`."""
+        return _plain(self.value, self.interval, self.n)
+
+
+def _plain(value: float | None, interval: tuple[float, float] | None, n: int) -> dict[str, Any]:
+    return {"value": value, "interval": None if interval is None else list(interval), "n": n}

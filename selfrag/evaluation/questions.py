@@ -3,10 +3,18 @@
 One JSON object a line. Keys:
 
 - `question` (required): its text.
-- `answers`: list of acceptable strings, or `answer`: one string. Required, and not empty, when
-  the question is answerable.
-- `kind`: "answerable" (default), "no_retrieval" (a greeting, small arithmetic, rewriting: the
-  model should not retrieve) or "unanswerable" (the corpus has no answer: it should say so).
+- `kind`: "single_hop" (default; "answerable" is its old name), "two_hop", "three_hop",
+  "long_form", "fact_check", "multiple_choice", "no_retrieval" (a greeting, small arithmetic,
+  rewriting: the model should not retrieve) or "unanswerable" (the corpus has no answer: it should
+  say so).
+- `answers`: list of acceptable strings, or `answer`: one string. Required but for the last two
+  kinds, and for "long_form" with `parts`. For "fact_check" true or false (yes, no, supported,
+  refuted mean the same); for "multiple_choice" an option's key or its text.
+- `parts` ("long_form"): a list of lists of acceptable strings; all parts are wanted.
+- `evidence`: ids of passages of the corpus, any of which answers. For "two_hop" and "three_hop" a
+  list of such lists, one a hop. [] is as good as none.
+- `options` ("multiple_choice"): {"A": "…", "B": "…"}. Where the text of the question does not list
+  them, they are appended to it in lines `A: …`.
 - `id`, `relation`, `entity`, `phrasing`: optional strings, used in reports and details; `id`
   defaults to the line's number.
 
@@ -15,26 +23,34 @@ Other keys are ignored. Empty lines are skipped. This module knows nothing of mo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
-from selfrag.errors import EXIT_INPUT, SelfRAGError
+from selfrag.answer import Question
+from selfrag.controller.options import listed_options, normalised, question_with_options
+from selfrag.evaluation.lines import UnusableFile as UnusableFile
+from selfrag.evaluation.verdicts import verdict_of_answer
 
-Kind = Literal["answerable", "no_retrieval", "unanswerable"]
+Kind = Literal[
+    "answerable",
+    "single_hop",
+    "two_hop",
+    "three_hop",
+    "long_form",
+    "fact_check",
+    "multiple_choice",
+    "no_retrieval",
+    "unanswerable",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ANSWERABLE_SECTIONS: tuple[Kind, ...] = KINDS[1:7]
+HOPS: dict[str, int] = {"two_hop": 2, "three_hop": 3}
 EMBEDDED_QUESTIONS = Path(__file__).resolve().parents[1] / "assets" / "evaluation.jsonl"
 DEVELOPMENT_QUESTIONS = EMBEDDED_QUESTIONS.with_name("development.jsonl")
 
 _T = TypeVar("_T")
-
-
-class UnusableFile(SelfRAGError, ValueError):
-    """A file of an evaluation that cannot be read or written; the message names the line."""
-
-    exit_code = EXIT_INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,10 @@ class EvaluationQuestion:
         relation: what is asked, for example "countries.capital"; "" when not given.
         entity: what it is asked about; "" when not given.
         phrasing: how the question was made ("hand", "template"); "" when not given.
+        parts: what a long answer must say: of each part, any of its strings.
+        evidence: for every hop (one, unless the kind is two_hop or three_hop) the ids of the
+            passages that answer; () when not given.
+        options: keys and texts of a multiple choice; () when the text lists them.
     """
 
     id: str
@@ -58,6 +78,56 @@ class EvaluationQuestion:
     relation: str = ""
     entity: str = ""
     phrasing: str = ""
+    parts: tuple[tuple[str, ...], ...] = ()
+    evidence: tuple[tuple[str, ...], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def section(self) -> Kind:
+        """The kind under its present name."""
+        return "single_hop" if self.kind == "answerable" else self.kind
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the corpus has an answer, so that refusing is wrong."""
+        return self.section in ANSWERABLE_SECTIONS
+
+    @property
+    def wanted(self) -> tuple[tuple[str, ...], ...]:
+        """What an answer must contain: of each group any string; () where nothing is known."""
+        return self.parts or ((self.answers,) if self.answers else ())
+
+    @property
+    def asked(self) -> str:
+        """The text that the model is asked, with the options that it does not list itself."""
+        if not self.options:
+            return self.text
+        listed = {normalised(text) for text in listed_options(self.text).values()}
+        if {normalised(text) for _, text in self.options} <= listed:
+            return self.text
+        return question_with_options(Question(self.text, options=dict(self.options)))
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Keys and texts of a multiple choice, given or listed in the text."""
+        return dict(self.options) or listed_options(self.text)
+
+    @property
+    def right_choices(self) -> frozenset[str]:
+        """The keys that the acceptable answers stand for."""
+        return frozenset(key for answer in self.answers if (key := self.choice_of(answer)))
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether the statement of a fact check is true."""
+        return verdict_of_answer(self.answers[0]) if self.answers else None
+
+    def choice_of(self, answer: str) -> str | None:
+        """The key that an answer is, or whose text it is; None where it is neither."""
+        plain = normalised(answer)
+        by_key = {normalised(key): key for key in self.choices}
+        by_text = {normalised(text): key for key, text in self.choices.items()}
+        return by_key.get(plain, by_text.get(plain))
 
 
 def read_questions(path: str | Path) -> list[EvaluationQuestion]:
@@ -67,31 +137,9 @@ def read_questions(path: str | Path) -> list[EvaluationQuestion]:
         UnusableFile: the file cannot be read, holds no question, repeats an id, or has a bad
             line; the message names the line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise UnusableFile(
-            f"Cannot read the questions in {path}: {error.strerror or error}.", "Check the path."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UnusableFile(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
-    questions: list[EvaluationQuestion] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        question = _question(line, place, number)
-        if question.id in seen:
-            raise UnusableFile(
-                f"{place}: the id {question.id!r} is taken by line {seen[question.id]}.",
-                "Give every question an id of its own, or none.",
-            )
-        seen[question.id] = number
-        questions.append(question)
-    if not questions:
-        raise UnusableFile(f"{path} holds no question.", "Write one JSON object a line.")
-    return questions
+    from selfrag.evaluation.question_rows import question_rows
+
+    return list(question_rows(path))
 
 
 def spread(items: Sequence[_T], count: int | None) -> list[_T]:
@@ -99,68 +147,3 @@ def spread(items: Sequence[_T], count: int | None) -> list[_T]:
     if count is None or count >= len(items):
         return list(items)
     return [items[index * len(items) // count] for index in range(count)]
-
-
-def _question(line: str, place: str, number: int) -> EvaluationQuestion:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UnusableFile(f"{place}: not JSON ({error}).", "Write one object a line.") from None
-    if not isinstance(row, dict):
-        raise UnusableFile(
-            f"{place}: expected a JSON object, got {type(row).__name__}.",
-            'Write for example {"question": "…", "answers": ["…"]}.',
-        )
-    text = row.get("question")
-    if not isinstance(text, str) or not text.strip():
-        raise UnusableFile(
-            f"{place}: `question` must be a text that is not empty, got {text!r}.",
-            f"The keys of this line are: {', '.join(map(str, row)) or 'none'}.",
-        )
-    kind = row.get("kind", "answerable")
-    if kind not in KINDS:
-        raise UnusableFile(
-            f"{place}: `kind` is {kind!r}.", f"Allowed: {', '.join(map(repr, KINDS))}."
-        )
-    answers = _answers(row, place)
-    if kind == "answerable" and not answers:
-        raise UnusableFile(
-            f"{place}: an answerable question needs an acceptable answer.",
-            "Give `answers` (a list of texts) or `answer` (one text).",
-        )
-    return EvaluationQuestion(
-        id=_label(row, "id", place) or str(number),
-        text=text,
-        kind=kind,
-        answers=answers,
-        relation=_label(row, "relation", place),
-        entity=_label(row, "entity", place),
-        phrasing=_label(row, "phrasing", place),
-    )
-
-
-def _answers(row: dict[str, Any], place: str) -> tuple[str, ...]:
-    """The texts of `answers` and `answer` together."""
-    given: list[Any] = []
-    for name in ("answers", "answer"):
-        value = row.get(name)
-        if isinstance(value, list):
-            given.extend(value)
-        elif value is not None:
-            given.append(value)
-    for answer in given:
-        if not isinstance(answer, str) or not answer.strip():
-            raise UnusableFile(
-                f"{place}: an answer must be a text that is not empty, got {answer!r}.",
-                "Put numbers in quotes.",
-            )
-    return tuple(given)
-
-
-def _label(row: dict[str, Any], name: str, place: str) -> str:
-    value = row.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise UnusableFile(f"{place}: `{name}` must be a text, got {value!r}.", "Correct it.")
-    return str(value)

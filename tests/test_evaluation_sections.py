@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from rich.console import Console
 from sample_answers import spoken
 from scripted_rag import NO_SUPPORT, ListRetriever, literal, passages, prompts, scripted
 from tiny_models import ScriptedBackend
@@ -255,7 +256,7 @@ def test_report_has_every_section() -> None:
     sections = merged_sections(result.figures.sections, None)
     assert sections_table(sections, "adaptive").row_count > 5
     assert reliability_table(sections["calibration"]).row_count > 2
-    assert comparisons_table(comparisons).row_count == 4
+    assert comparisons_table(comparisons).row_count == 6
 
 
 def test_comparisons_by_hand() -> None:
@@ -286,3 +287,16 @@ def test_comparisons_by_hand() -> None:
     assert top.differences["all"].difference.value == 1.0
     assert top.differences["all"].only_left == 2 and top.differences["all"].p_value == 0.5
     assert compare(answers, questions[2:], config) == []
+
+
+def test_tables_make_no_interval_up() -> None:
+    """One question gives no bootstrap interval: its difference stands alone."""
+    (only,) = [asked("1", "single_hop", "x")]
+    comparisons = compare(lambda some, _: [judge(only, spoken("x"))], [only], DecodingConfig())
+    assert comparisons[0].differences["all"].difference.interval is None
+    console = Console(width=100, record=True)
+    console.print(comparisons_table(comparisons))
+    section = calibration_section({"IsRel": [Reading("1", 0.75, True)]})
+    console.print(sections_table({"calibration": section}, "adaptive"))
+    shown = console.export_text()
+    assert "+0.0" in shown and "0.250 n=1" in shown and "[" not in shown

@@ -69,8 +69,7 @@ class PairedDifference:
 class Comparison:
     """One contrast: over all answerable questions ("all") and over those of each kind.
 
-    `left` and `right` are the values that the two configurations have and the adaptive one has
-    not been asked for.
+    `left` and `right` are what each side changes in the common configuration, as in `CONTRASTS`.
     """
 
     name: str

@@ -85,21 +85,20 @@ def reliability_table(section: Section) -> Table:
 
 
 def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
-    """A row for each comparison and kind: both accuracies and their paired difference."""
-    table = Table(title="paired comparisons; 95 % intervals of the difference by bootstrap")
-    table.add_column("comparison")
+    """A row for each comparison and kind: both accuracies and their paired difference in points."""
+    table = Table(title="paired comparisons; 95 % bootstrap intervals of left - right, in points")
     table.add_column("questions")
-    for name in ("left", "right", "difference in points", "only left / right", "McNemar p"):
-        table.add_column(name, justify="right")
+    for name in ("left", "right", "left - right", "only", "McNemar p"):
+        table.add_column(name, justify="right", no_wrap=True)
     for item in comparisons:
+        table.add_row(f"[bold]{_words(item.name)}[/bold]")
         for kind, one in item.differences.items():
             table.add_row(
-                _words(item.name) if kind == "all" else "",
-                _words(kind),
+                f"  {_words(kind)}, n={one.difference.n}",
                 f"{one.left.value:.1%}",
                 f"{one.right.value:.1%}",
                 _points(one.difference),
-                f"{one.only_left} / {one.only_right}",
+                f"{one.only_left} : {one.only_right}",
                 "-" if one.p_value is None else f"{one.p_value:.3g}",
             )
         table.add_section()
@@ -111,15 +110,19 @@ def _measure(figure: Proportion | Estimate) -> str:
         return _percent(figure)
     if figure.value is None:
         return f"- n={figure.n}"
-    low, high = figure.interval or (0.0, 1.0)
+    if figure.interval is None:
+        return f"{figure.value:.3f} n={figure.n}"
+    low, high = figure.interval
     return f"{figure.value:.3f} [{low:.3f}, {high:.3f}] n={figure.n}"
 
 
 def _points(difference: Estimate) -> str:
     if difference.value is None:
         return "-"
-    low, high = difference.interval or (-1.0, 1.0)
-    return f"{100 * difference.value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] n={difference.n}"
+    if difference.interval is None:
+        return f"{100 * difference.value:+.1f}"
+    low, high = difference.interval
+    return f"{100 * difference.value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def _percent(share: Proportion | None) -> str:

@@ -58,7 +58,7 @@ from selfrag.evaluation.embedded import (
 )
 from selfrag.evaluation.judgements import LabelledSentence, read_judgements
 from selfrag.evaluation.questions import (
-    EMBEDDED_QUESTIONS,
+    EVALUATION_FILES,
     EvaluationQuestion,
     UnusableFile,
     read_questions,
@@ -128,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    questions = spread(read_questions(options.questions or EMBEDDED_QUESTIONS), options.limit)
+    files = EVALUATION_FILES if options.questions is None else (options.questions,)
+    questions = [question for file in files for question in read_questions(file)]
+    questions = spread(questions, options.limit)
     sentences = _sentences(options.judgements)
     if options.details:
         _write_details(options.details, [])

@@ -82,7 +82,7 @@ def test_options_are_asked_once(tmp_path: Path) -> None:
         ({"kind": "multiple_choice", "answer": "A", "options": {"A": "a", "B": 2}}, "an option"),
         ({"answer": "a", "options": OPTIONS}, "`options` is given for the kind 'answerable'"),
         ({"answer": "a", "evidence": "p1"}, "must be a list of passage ids"),
-        ({"answer": "a", "evidence": [["p1"]]}, "an id of `evidence` must be a text"),
+        ({"answer": "a", "evidence": [["p1"], []]}, "must be a list of passage ids"),
         ({"answer": "a", "evidence": [7]}, "an id of `evidence` must be a text"),
         ({"kind": "two_hop", "answer": "a", "evidence": ["p1", "p2"]}, "must be 2 lists"),
         ({"kind": "two_hop", "answer": "a", "evidence": [["p1"]]}, "must be 2 lists"),

@@ -116,18 +116,20 @@ def _parts(row: dict[str, Any], place: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _evidence(row: dict[str, Any], place: str, kind: str) -> tuple[tuple[str, ...], ...]:
-    """The ids of each hop; other kinds than the hops have one."""
+    """The ids of each step; a list of ids is one step."""
     value = row.get("evidence")
     if value is None or value == []:
         return ()
-    hops = HOPS.get(kind, 1)
-    lists = value if kind in HOPS else [value]
+    nested = isinstance(value, list) and isinstance(value[0], list)
+    lists = value if nested else [value]
     if (
-        not isinstance(lists, list)
-        or len(lists) != hops
-        or not all(isinstance(ids, list) and ids for ids in lists)
+        not all(isinstance(ids, list) and ids for ids in lists)
+        or len(lists) != HOPS.get(kind, len(lists))
+        or not (nested or kind not in HOPS)
     ):
-        wanted = f"{hops} lists of passage ids" if kind in HOPS else "a list of passage ids"
+        wanted = "a list of passage ids, or of such lists"
+        if kind in HOPS:
+            wanted = f"{HOPS[kind]} lists of passage ids"
         raise UnusableFile(
             f"{place}: `evidence` of a {kind} question must be {wanted}, got {value!r}.",
             "Give ids of the corpus, or leave it out.",

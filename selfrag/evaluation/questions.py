@@ -11,8 +11,8 @@ One JSON object a line. Keys:
   kinds, and for "long_form" with `parts`. For "fact_check" true or false (yes, no, supported,
   refuted mean the same); for "multiple_choice" an option's key or its text.
 - `parts` ("long_form"): a list of lists of acceptable strings; all parts are wanted.
-- `evidence`: ids of passages of the corpus, any of which answers. For "two_hop" and "three_hop" a
-  list of such lists, one a hop. [] is as good as none.
+- `evidence`: ids of passages of the corpus, any of which answers; or a list of such lists, one for
+  each step ("two_hop" and "three_hop" need that) or part. [] is as good as none.
 - `options` ("multiple_choice"): {"A": "…", "B": "…"}. Where the text of the question does not list
   them, they are appended to it in lines `A: …`.
 - `id`, `relation`, `entity`, `phrasing`: optional strings, used in reports and details; `id`
@@ -48,7 +48,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 ANSWERABLE_SECTIONS: tuple[Kind, ...] = KINDS[1:7]
 HOPS: dict[str, int] = {"two_hop": 2, "three_hop": 3}
 EMBEDDED_QUESTIONS = Path(__file__).resolve().parents[1] / "assets" / "evaluation.jsonl"
+EMBEDDED_TASKS = EMBEDDED_QUESTIONS.with_name("evaluation_tasks.jsonl")
 DEVELOPMENT_QUESTIONS = EMBEDDED_QUESTIONS.with_name("development.jsonl")
+DEVELOPMENT_TASKS = EMBEDDED_QUESTIONS.with_name("development_tasks.jsonl")
+EVALUATION_FILES = (EMBEDDED_QUESTIONS, EMBEDDED_TASKS)
+"""Single facts, and questions of several steps, claims, options, lists; held out."""
+DEVELOPMENT_FILES = (DEVELOPMENT_QUESTIONS, DEVELOPMENT_TASKS)
+"""The same kinds, to choose thresholds and mixtures by."""
 
 _T = TypeVar("_T")
 
@@ -66,7 +72,7 @@ class EvaluationQuestion:
         entity: what it is asked about; "" when not given.
         phrasing: how the question was made ("hand", "template"); "" when not given.
         parts: what a long answer must say: of each part, any of its strings.
-        evidence: for every hop (one, unless the kind is two_hop or three_hop) the ids of the
+        evidence: for every step or part (often one) the ids of the
             passages that answer; () when not given.
         options: keys and texts of a multiple choice; () when the text lists them.
     """

@@ -1,10 +1,10 @@
 """Calibrate the embedded model: python scripts/calibrate_embedded.py [--model FOLDER].
 
-Asks the answerable and the unanswerable questions of the development set (phrased by hand, none of
-them trained on, none of them in the evaluation set) with the embedded index. Chooses the weight of
-the retriever's score with which most answerable ones are right, then the thresholds below which an
-answer counts as unsupported, and writes both into `calibration.json` in the model's folder. The
-model is asked once; other weights are tried on the recording.
+Asks the answerable and the unanswerable questions of the development sets (phrased by hand, none of
+them trained on, none of them in the evaluation sets) with the embedded index; later retrievals ask
+for what is still open. Chooses the weight of the retriever's score with which most answerable ones
+are right, then the thresholds below which an answer counts as unsupported, and writes them into
+`calibration.json` in the model's folder. What several weights ask the model alike is asked once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from decoding.config import LaterQuery
 from selfrag import SelfRAG
 from selfrag.answer import Answer
 from selfrag.evaluation.outcomes import is_right_answer
 from selfrag.evaluation.questions import (
-    DEVELOPMENT_QUESTIONS,
+    DEVELOPMENT_FILES,
     EvaluationQuestion,
     read_questions,
 )
@@ -27,8 +28,8 @@ from selfrag.evaluation.thresholds import choose_thresholds, scored
 from selfrag.rag import EMBEDDED_MODEL
 
 BATCH = 32
-
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+QUERY: LaterQuery = "open"
+WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0)
 
 
 def answers_by_weight(
@@ -39,7 +40,7 @@ def answers_by_weight(
         record = Path(folder) / "recording.sqlite"
         with SelfRAG.from_pretrained(model, record=record) as rag:
             for weight in WEIGHTS:
-                config = rag.config.replace(w_ret=weight)
+                config = rag.config.replace(w_ret=weight, query=QUERY)
                 answers: list[Answer] = []
                 for start in range(0, len(split), BATCH):
                     texts = [question.asked for question in split[start : start + BATCH]]
@@ -51,14 +52,15 @@ def main() -> None:
     """Ask, choose, write, and print what weight and thresholds do on the split."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=EMBEDDED_MODEL)
-    parser.add_argument("--questions", type=Path, default=DEVELOPMENT_QUESTIONS)
+    parser.add_argument("--questions", type=Path, nargs="+", default=DEVELOPMENT_FILES)
     parser.add_argument("--false-refusals", type=float, default=0.03, help="at most this share")
     given = parser.parse_args()
-    split = [q for q in read_questions(given.questions) if q.kind != "no_retrieval"]
+    asked = [question for file in given.questions for question in read_questions(file)]
+    split = [question for question in asked if question.kind != "no_retrieval"]
     best: tuple[int, float, list[Answer]] = (-1, 0.0, [])
     for weight, answers in answers_by_weight(given.model, split):
         right = sum(
-            is_right_answer(question, answer.text, max(1, len(answer.segments)))
+            is_right_answer(question, answer.draft or answer.text, max(1, len(answer.segments)))
             for answer, question in zip(answers, split, strict=True)
             if question.answerable
         )
@@ -70,9 +72,9 @@ def main() -> None:
         [scored(answer, answerable=known) for answer, known in zip(answers, known, strict=True)],
         max_false_refusals=given.false_refusals,
         split=f"{sum(known)} answerable and {len(known) - sum(known)} unanswerable questions "
-        f"of {given.questions.name}",
+        f"of {', '.join(file.name for file in given.questions)}",
     )
-    replace(report.calibration, w_ret=weight).save(given.model)
+    replace(report.calibration, w_ret=weight, query=QUERY).save(given.model)
     print(f"s_rel at least {report.calibration.relevance:.3f}")
     print(f"s_sup at least {report.calibration.support:.3f}")
     print(f"unanswerable questions refused: {report.refused_unanswerable:.1%}")

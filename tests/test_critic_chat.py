@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from critic_helpers import ODER, FakeChat, Scripted, completion, fake_chat, label
+from critic_data_helpers import ODER, FakeChat, Scripted, completion, fake_chat, label
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from critic_helpers import CHAIN, NEISSE, ODER, VIOLA, Scripted, fake_chat, label, write_rows
+from critic_data_helpers import CHAIN, NEISSE, ODER, VIOLA, Scripted, fake_chat, label, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

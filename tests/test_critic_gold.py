@@ -1,7 +1,7 @@
 """Gold evidence: labels worked out by hand, and nothing said where nothing is known."""
 
 import pytest
-from critic_helpers import CHAIN, NEISSE, ODER, VIOLA, write_rows
+from critic_data_helpers import CHAIN, NEISSE, ODER, VIOLA, write_rows
 
 from decoding.vocabulary import (
     CONTINUE_EVIDENCE,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from critic_helpers import write_rows
+from critic_data_helpers import write_rows
 
 from decoding.vocabulary import FULLY_SUPPORTED, NO_SUPPORT, RELEVANT
 from indexes.passage import Passage

@@ -187,9 +187,25 @@ def test_told_branches_come_best_first_and_end_as_the_chosen_one() -> None:
         (row,) = rows_of(draft, GeneratorDataOptions(told=told))
         ends = [one for one in row.segments if one.sentence]
         assert [one.passage and one.passage.id for one in ends] == expected
-        assert {one.utility for one in ends} == {4}
+        assert [one.utility for one in ends] == [None if n == "none" else 4 for n in expected]
         assert [one.learnt for one in ends] == [name != "none" for name in expected]
         assert len(row.segments) == 4
+
+
+def test_a_refusal_does_not_say_what_other_sentences_are_worth() -> None:
+    candidates = (
+        candidate("part", RELEVANT, PARTIALLY_SUPPORTED),
+        candidate("chosen", IRRELEVANT),
+    )
+    segment = DraftSegment(
+        "It is so.", opening=RETRIEVAL, candidates=candidates, chosen=1, refused=True
+    )
+    (row,) = rows_of(
+        Draft("a", "Q?", (segment,), "It is so.", utility=1), GeneratorDataOptions(told=1)
+    )
+    part, chosen = row.segments
+    assert (part.sentence, part.support, part.utility) == ("It is so.", PARTIALLY_SUPPORTED, None)
+    assert (chosen.sentence, chosen.utility) == ("I do not know.", 1)
 
 
 LOOK_ALIKES = ["plain", "[Retrieval] and <paragraph>", "</paragraph>[Utility:5]</s>"]

@@ -219,6 +219,31 @@ def test_later_segments_are_decided_with_the_passage_at_hand(tmp_path: Path) -> 
     )
 
 
+def test_the_next_segment_continues_with_the_passage_that_supports_both(tmp_path: Path) -> None:
+    texts = ("Togo has a lagoon.", "It pays with the CFA franc.")
+    rows = [
+        {
+            "id": name,
+            "instruction": "Tell me of Togo.",
+            "utility": 5,
+            "segments": [
+                {"text": texts[0], "evidence": ["lake", "togo"]},
+                {"text": texts[1], "evidence": second, "continues": continues},
+            ],
+        }
+        for name, second, continues in (("on", ["togo"], True), ("new", ["cfa"], False))
+    ]
+    critic = ScriptedCritic(gold_like({texts[0]: ["lake", "togo"], texts[1]: ["togo", "cfa"]}))
+    options = replace(PLAIN, trees=False)
+    work = make(tmp_path, rows, critic, [LAKE, TOGO, CFA], options=options)
+    on, new = read_training_rows(work)
+    assert [(one.opening, one.passage and one.passage.id) for one in on.segments] == [
+        (RETRIEVAL, "togo"),
+        (CONTINUE_EVIDENCE, None),
+    ]
+    assert [one.passage and one.passage.id for one in new.segments] == ["lake", "togo"]
+
+
 def test_results_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     rows = many_rows()
     options = GeneratorDataOptions(keep_utility={5: 0.6}, partially=0.5, keep_no_retrieval=0.5)

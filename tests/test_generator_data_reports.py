@@ -97,6 +97,19 @@ def test_questions_left_open_are_listed_and_never_guessed(tmp_path: Path) -> Non
     assert manifest.balance["left_out"] == {"IsRel not judged": {"passages": 1, "rows": ["judge"]}}
 
 
+def test_outputs_that_nobody_rates_may_have_an_assumed_utility(tmp_path: Path) -> None:
+    rows = [
+        {"id": "rated", "instruction": "Q?", "output": "An answer.", "utility": 3},
+        {"id": "open", "instruction": "Q?", "output": "An answer."},
+    ]
+    critic = ScriptedCritic(lambda one: None if one.group == "IsUse" else always()(one))
+    work = make(tmp_path, rows, critic, [TOGO], options=replace(PLAIN, utility=4))
+    assert [row.segments[0].utility for row in read_training_rows(work)] == [3, 4]
+    manifest = read_manifest(work / "04-critiqued")
+    assert manifest is not None
+    assert manifest.balance["utilities"] == {"[Utility:3]": 1, "[Utility:4]": 1, "assumed": 1}
+
+
 def test_balance_can_be_set(tmp_path: Path) -> None:
     rows = [
         {"id": str(n), "instruction": "Q?", "output": "An answer.", "utility": 5 if n % 2 else 3}

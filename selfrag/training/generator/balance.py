@@ -36,6 +36,7 @@ def draft_balance(rows: Iterable[Row]) -> Mapping[str, Any]:
         lengths[len(draft.segments)] += 1
         if draft.utility is not None:
             utilities[UTILITY[draft.utility - 1]] += 1
+            utilities["assumed"] += draft.utility_assumed
         for one in draft.left_out:
             left_out[one.reason].append(draft.id)
         for segment in draft.segments:

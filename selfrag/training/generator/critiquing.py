@@ -66,7 +66,7 @@ def critiquing(critic: Critic, options: GeneratorDataOptions) -> Process:
             _judge_support(seeking, place, critic)
             for course in seeking:
                 _choose(course, place, options)
-        _rate([course for course in courses if course.drop is None], critic)
+        _rate([course for course in courses if course.drop is None], critic, options)
         return [course.drop or [course.draft.to_dict()] for course in courses]
 
     return process
@@ -206,7 +206,7 @@ def _choose(course: _Course, place: int, options: GeneratorDataOptions) -> None:
         course.draft = replace(course.draft, segments=segments, utility=REFUSED_UTILITY)
 
 
-def _rate(courses: Iterable[_Course], critic: Critic) -> None:
+def _rate(courses: Iterable[_Course], critic: Critic, options: GeneratorDataOptions) -> None:
     """The utility of whole outputs, where the source does not say it."""
     asked = [course for course in courses if course.draft.utility is None]
     questions = [
@@ -214,7 +214,9 @@ def _rate(courses: Iterable[_Course], critic: Critic) -> None:
         for course in asked
     ]
     for course, answer in zip(asked, _answers(critic, questions), strict=True):
-        if isinstance(answer, Unjudged):
+        if isinstance(answer, Unjudged) and options.utility is None:
             course.drop = Drop("IsUse not judged", answer.reason)
+        elif isinstance(answer, Unjudged):
+            course.draft = replace(course.draft, utility=options.utility, utility_assumed=True)
         else:
             course.draft = replace(course.draft, utility=UTILITY.index(answer.label) + 1)

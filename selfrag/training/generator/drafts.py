@@ -128,6 +128,7 @@ class Draft:
         pool: passages that belong to the row alone; not carried on once candidates are drawn.
         output: the whole text that answers.
         left_out: candidates that could not be used.
+        utility_assumed: nobody judged the utility; it is the option's.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Draft:
     asides: Mapping[str, str] = field(default_factory=dict, hash=False)
     pool: tuple[Passage, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    utility_assumed: bool = False
 
     @property
     def question(self) -> str:
@@ -166,6 +168,8 @@ class Draft:
                 values[name] = getattr(self, name)
         if self.dataset:
             values["dataset"] = self.dataset
+        if self.utility_assumed:
+            values["utility_assumed"] = True
         if self.asides:
             values["asides"] = dict(self.asides)
         if self.pool:

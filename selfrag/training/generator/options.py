@@ -16,7 +16,7 @@ from selfrag.training.errors import InvalidOptions
 
 Unfound = Literal["refuse", "drop", "tell"]
 
-_CHOOSING = ("seed", "partially", "no_support", "unfound")
+_CHOOSING = ("seed", "partially", "no_support", "unfound", "utility")
 _RETRIEVING = ("passages", "gold_in_query", "query", "ensure_evidence", "longest_passage")
 _SHARES = (
     "partially",
@@ -49,6 +49,8 @@ class GeneratorDataOptions:
         unfound: what follows where the chosen passage is irrelevant: "refuse" ends the output with
             `refusal`; "tell" writes the sentence all the same, as published; "drop" the row.
         refusal: the sentence that refuses; it gets `[Utility:1]`.
+        utility: 1 to 5, of outputs that neither source nor critic rates (gold evidence does not say
+            it); they are counted. None drops their rows.
         trees: every judged candidate is a branch; False gives the paper's chains.
         told: in trees, how many relevant passages beside the chosen one get the sentence and its
             support; others end with their judgement.
@@ -79,6 +81,7 @@ class GeneratorDataOptions:
     no_support: float = 0.25
     unfound: Unfound = "refuse"
     refusal: str = "I do not know."
+    utility: int | None = None
     trees: bool = True
     told: int = 1
     beside: float = 0.5
@@ -103,6 +106,7 @@ class GeneratorDataOptions:
         _require(type(self.seed) is int, "seed", self.seed, "a whole number")
         _require(self.unfound in get_args(Unfound), "unfound", self.unfound, f"{get_args(Unfound)}")
         _require(self.query in get_args(LaterQuery), "query", self.query, f"{get_args(LaterQuery)}")
+        _require(self.utility in (None, 1, 2, 3, 4, 5), "utility", self.utility, "1 to 5, or None")
         _require(bool(self.refusal.strip()), "refusal", self.refusal, "a sentence")
         for name, allowed in (
             ("keep_utility", tuple(range(1, 6))),

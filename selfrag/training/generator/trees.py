@@ -3,8 +3,8 @@
 In a tree every candidate of a segment is a branch behind the path chosen so far:
 
 - the chosen one goes on with the sentence, its support and the rest of the output;
-- up to `told` other relevant ones get the sentence and their own support, and behind the last
-  segment the output's utility; further ones end with `[Relevant]`;
+- up to `told` other relevant ones get the sentence and their own support, and where they support
+  the last segment the output's utility; further ones end with `[Relevant]`;
 - irrelevant ones end with `[Irrelevant]`; a share of them goes on with the refusal, and one may go
   on with what it does say, read as if it were relevant (`accepted`): fully supported, of no use.
 
@@ -163,12 +163,14 @@ def _branches(
     relevant.sort(key=lambda at: (SUPPORTS.index(segment.candidates[at].support), at))
     told = relevant[: options.told]
     beside = _beside(draft, place, others, options)
-    # The utility of a refused output is the refusal's, not that of this sentence.
-    end = None if segment.refused else utility
     branches: dict[int, TreeSegment] = {}
     for at in others:
         candidate = segment.candidates[at]
         if at in told:
+            # The utility was judged of the output as chosen: it says nothing of a sentence without
+            # support, nor, behind a refusal, of any other sentence.
+            known = not segment.refused and candidate.support != NO_SUPPORT
+            end = utility if known else None
             branches[at] = _told(parent, segment, candidate, end, options)
         elif at == beside:
             branches[at] = _said_beside(parent, candidate, draft.asides[candidate.passage.id])

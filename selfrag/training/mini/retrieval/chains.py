@@ -69,11 +69,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One search: the query, and the fact (thing, key) that is looked for."""
+    """One search: the question, the sentences found so far, and the fact (thing, key) that is
+    looked for."""
 
-    query: str
+    question: str
+    told: tuple[str, ...]
     thing: Entity
     key: str
+
+    @property
+    def query(self) -> str:
+        """What the search is given: the question and the last sentence."""
+        return " ".join((self.question, *self.told[-1:]))
 
 
 class Chains:
@@ -135,12 +142,9 @@ class Chains:
             question = _question(link.target, asked, description, rng, held)
             if question is None:
                 continue
-            hops, query = [], question
-            for one in links:
-                hops.append(Hop(query, one.thing, one.key))
-                query = f"{question} {_told(one, rng)}"
-            hops.append(Hop(query, link.target, asked.key))
-            return hops
+            told = tuple(_told(one, rng) for one in links)
+            facts = [*((one.thing, one.key) for one in links), (link.target, asked.key)]
+            return [Hop(question, told[:place], *fact) for place, fact in enumerate(facts)]
 
     @staticmethod
     def _asked(link: Link, rng: Random) -> Relation | None:

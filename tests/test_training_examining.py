@@ -8,8 +8,10 @@ import pytest
 
 from indexes.passage import Passage
 from selfrag.answer import Answer, Citation, Decision, Question, Usage
+from selfrag.evaluation.questions import EvaluationQuestion
 from selfrag.training.sources import SourceRow, SourceSegment
-from selfrag.training.steps.examining import Exam, _figures, exam_of
+from selfrag.training.steps.examining import _figures
+from selfrag.training.steps.exams import Exam, FileExam, exam_of
 
 REFUSAL = "I do not know."
 ROW = SourceRow(
@@ -110,6 +112,19 @@ def test_passages_of_the_row_are_there_without_an_index() -> None:
     assert made.answerable
     assert made.evidence == ("p2",)
     assert made.question.passages == row.passages
+
+
+def test_questions_of_a_file_are_judged_as_everywhere() -> None:
+    asked = EvaluationQuestion(
+        "q", "Where is it?", "two_hop", ("Rome",), evidence=(("p1",), ("p2",))
+    )
+    found = FileExam(asked).judge(answer("It is in Rome.", cited="p2"), REFUSAL)
+    assert found["contained"] and found["decision"] and not found["falsely refused"]
+    unknown = FileExam(replace(asked, kind="unanswerable", answers=(), evidence=()))
+    assert unknown.judge(answer(REFUSAL), REFUSAL) == {"decision": True, "refused": True}
+    greeting = FileExam(replace(asked, kind="no_retrieval", answers=(), evidence=()))
+    found = greeting.judge(answer("Hello.", action="no_retrieval"), REFUSAL)
+    assert found == {"decision": True, "falsely refused": False}
 
 
 def test_shares_are_counted_by_data_set() -> None:

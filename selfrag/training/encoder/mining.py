@@ -158,4 +158,3 @@ def _at_random(rng: Random, rows: int, taken: set[int], wanted: int) -> list[int
             taken.add(row)
             chosen.append(row)
     return chosen
-

@@ -63,4 +63,3 @@ def is_static(model: Any) -> bool:
     from sentence_transformers.models import StaticEmbedding
 
     return isinstance(model[0], StaticEmbedding)
-

@@ -154,7 +154,11 @@ class _Run:
             begun = self._read(place / "begun.json")
             if begun is None:
                 write_atomically(place / "begun.json", json.dumps(self.identity))
-            model = self._first_model() if number == 1 else load_model(self._place(number - 1) / "model")
+            model = (
+                self._first_model()
+                if number == 1
+                else load_model(self._place(number - 1) / "model")
+            )
             negatives, counts = self._negatives(number, model)
             rng = Random(self.plan.seed + number)
             rows = [

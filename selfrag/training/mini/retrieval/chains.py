@@ -203,4 +203,3 @@ def _question(
             text = frame.replace("{q}", text).replace("{d}", description)
         return with_habits(text, rng)
     return None
-

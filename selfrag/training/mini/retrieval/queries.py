@@ -59,9 +59,7 @@ class QueryMaker:
             known[entity.values[relation.key]] = None
         self._values = {key: list(known) for key, known in values.items()}
 
-    def data(
-        self, rounds: int, seed: int, shares: dict[str, float] | None = None
-    ) -> EncoderData:
+    def data(self, rounds: int, seed: int, shares: dict[str, float] | None = None) -> EncoderData:
         """Queries for all facts, `rounds` times in other words, shuffled."""
         rng = Random(seed)
         shares = shares or SHARES
@@ -124,7 +122,9 @@ class QueryMaker:
     def claim(self, entity: Entity, relation: Relation, rng: Random, held: bool) -> str | None:
         """A statement about the thing, false half of the time, with what stands around it."""
         templates = [
-            text for text in (relation.answer, relation.answer, *relation.statements) if "{v}" in text
+            text
+            for text in (relation.answer, relation.answer, *relation.statements)
+            if "{v}" in text
         ]
         if not templates:
             return None

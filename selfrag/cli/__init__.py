@@ -1,4 +1,4 @@
-"""The command line: `selfrag ask | search | index | doctor | version`.
+"""The command line: `selfrag ask | search | index | train | doctor | version`.
 
 One file per group of commands. They parse options, call the library and print; nothing here is
 needed to use the library. Heavy packages are imported inside the commands, so that `selfrag

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from selfrag.cli import ask, doctor, index_push, search
+from selfrag.cli import ask, doctor, index_push, search, train
 from selfrag.cli.failures import report_failure
 
 EXIT_CODES = """Exit codes: 0 done; 1 a check failed, or an internal error; 2 wrong usage, bad input
@@ -52,6 +52,7 @@ def root(
 application.command("ask", epilog=EXIT_CODES)(ask.ask)
 application.command("search", epilog=EXIT_CODES)(search.search)
 application.add_typer(index_push.application, name="index")
+application.add_typer(train.application, name="train")
 application.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 
 

@@ -1,0 +1,1 @@
+"""The stages of a pipeline: what each needs, runs and tells."""

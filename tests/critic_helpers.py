@@ -1,0 +1,114 @@
+"""Judgements about colours, and tiny models to train on them."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from tiny_models import tiny_llama
+from tiny_tokenizers import byte_level
+from transformers import T5Config, T5ForConditionalGeneration
+
+from decoding.vocabulary import (
+    FULLY_SUPPORTED,
+    IRRELEVANT,
+    NO_RETRIEVAL,
+    NO_SUPPORT,
+    RELEVANT,
+    RETRIEVAL,
+    UTILITY,
+)
+from indexes.passage import Passage
+from selfrag.training.critic.questions import CriticQuestion, Judgement
+
+COLOURS = ("red", "green", "blue", "white")
+
+
+def question(group: Any, asked: str, read: str = "", text: str | None = None) -> CriticQuestion:
+    """What is asked about one colour beside a passage, and a sentence, about another."""
+    passage = Passage("p", "Colours", f"a {read} thing" if text is None else text)
+    needs_passage = group in ("IsRel", "IsSup")
+    return CriticQuestion(
+        group=group,
+        instruction=f"name a {asked} thing",
+        passage=passage if needs_passage else None,
+        sentence="" if group in ("Retrieve", "IsRel") else f"it is {asked}",
+    )
+
+
+def relevance(count: int, seed: int) -> list[Judgement]:
+    """IsRel by the overlap of words: relevant where both colours are the same."""
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        asked = rng.choice(COLOURS)
+        read = asked if rng.random() < 0.5 else rng.choice([c for c in COLOURS if c != asked])
+        label = RELEVANT if asked == read else IRRELEVANT
+        made.append(Judgement(question("IsRel", asked, read), label, "gold"))
+    return made
+
+
+def all_groups() -> list[Judgement]:
+    """A few judgements of every group."""
+    return [
+        *relevance(8, seed=5),
+        Judgement(question("Retrieve", "red"), RETRIEVAL, "gold"),
+        Judgement(question("Retrieve", "blue"), NO_RETRIEVAL, "gold"),
+        Judgement(question("IsSup", "red", "red"), FULLY_SUPPORTED, "gold"),
+        Judgement(question("IsSup", "red", "blue"), NO_SUPPORT, "gold"),
+        Judgement(question("IsUse", "red"), UTILITY[4], "gold"),
+        Judgement(question("IsUse", "blue"), UTILITY[0], "gold"),
+    ]
+
+
+def write(path: Path, judgements: list[Judgement], *more: str) -> Path:
+    """A JSON Lines file of judgements and of further lines."""
+    lines = [json.dumps(judgement.to_dict()) for judgement in judgements]
+    path.write_text("".join(line + "\n" for line in (*lines, *more)), encoding="utf-8")
+    return path
+
+
+def tiny_encoder() -> dict[str, Any]:
+    """Configuration of a body of fresh weights: 2 layers, width 64."""
+    return {
+        "model_type": "bert",
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 128,
+    }
+
+
+def save_causal(folder: Path, **tokens: str | None) -> Path:
+    """A tiny Llama and its tokenizer; `tokens` changes special tokens, None takes one away."""
+    tokenizer = byte_level(special=False)
+    tiny_llama(len(tokenizer), initializer_range=0.1).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = folder / "tokenizer_config.json"
+    values = {**json.loads(settings.read_text(encoding="utf-8")), **tokens}
+    values = {key: value for key, value in values.items() if value is not None}
+    settings.write_text(json.dumps(values), encoding="utf-8")
+    return folder
+
+
+def save_pair(folder: Path) -> Path:
+    """A tiny T5 and its tokenizer."""
+    tokenizer = byte_level(special=False)
+    torch.manual_seed(3)
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -24,30 +24,31 @@ from decoding.vocabulary import (
 from indexes.passage import Passage
 from selfrag.training.critic.questions import CriticQuestion, Judgement
 
-COLOURS = ("red", "green", "blue", "white")
+COLOURS = ("red", "blue")
+SEEN = ("hat", "cup", "bus", "door", "bird", "boat", "coat", "lamp")
+UNSEEN = ("sock", "tent", "wall", "bell")
 
 
-def question(group: Any, asked: str, read: str = "", text: str | None = None) -> CriticQuestion:
-    """What is asked about one colour beside a passage, and a sentence, about another."""
-    passage = Passage("p", "Colours", f"a {read} thing" if text is None else text)
-    needs_passage = group in ("IsRel", "IsSup")
-    return CriticQuestion(
-        group=group,
-        instruction=f"name a {asked} thing",
-        passage=passage if needs_passage else None,
-        sentence="" if group in ("Retrieve", "IsRel") else f"it is {asked}",
-    )
+def question(
+    group: Any, asked: str, read: str = "", noun: str = "hat", **more: Any
+) -> CriticQuestion:
+    """What is asked about one colour, with a passage about a noun of another colour."""
+    values: dict[str, Any] = {"instruction": f"name a {asked} thing"}
+    if group in ("IsRel", "IsSup"):
+        values["passage"] = Passage("p", "Things", f"the {noun} is {read}")
+    if group in ("IsSup", "IsUse"):
+        values["sentence"] = f"the {noun} is {asked}"
+    return CriticQuestion(group=group, **{**values, **more})
 
 
-def relevance(count: int, seed: int) -> list[Judgement]:
+def relevance(count: int, seed: int, nouns: tuple[str, ...] = SEEN) -> list[Judgement]:
     """IsRel by the overlap of words: relevant where both colours are the same."""
     rng = random.Random(seed)
     made = []
     for _ in range(count):
-        asked = rng.choice(COLOURS)
-        read = asked if rng.random() < 0.5 else rng.choice([c for c in COLOURS if c != asked])
+        asked, read = rng.choice(COLOURS), rng.choice(COLOURS)
         label = RELEVANT if asked == read else IRRELEVANT
-        made.append(Judgement(question("IsRel", asked, read), label, "gold"))
+        made.append(Judgement(question("IsRel", asked, read, rng.choice(nouns)), label, "gold"))
     return made
 
 
@@ -72,13 +73,17 @@ def write(path: Path, judgements: list[Judgement], *more: str) -> Path:
 
 
 def tiny_encoder() -> dict[str, Any]:
-    """Configuration of a body of fresh weights: 2 layers, width 64."""
+    """Configuration of a body of fresh weights: 2 layers, width 64. Large initial weights and no
+    dropout let it learn in a few dozen steps."""
     return {
         "model_type": "bert",
         "hidden_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "intermediate_size": 128,
+        "initializer_range": 0.2,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
 
 

@@ -34,7 +34,7 @@ def open_base(plan: CriticPlan, judgements: Iterable[Judgement], run: Path) -> N
             network = LanguageNetwork.load(plan.base, plan.context, plan.tokenizer)
             if plan.gradient_checkpointing:
                 model = network.module
-                # Newer releases of transformers 5 warn of the second name, older ones have only that.
+                # Newer transformers warn of the second name; older ones have no other.
                 named = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
                 getattr(model, next(name for name in named if hasattr(model, name)))()
             return network

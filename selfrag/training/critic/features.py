@@ -10,7 +10,8 @@ with only the fields that the question has. Every piece is encoded by itself, an
 tokens: "</s>" inside a passage is text. What is too long is cut by this rule: instruction, title
 and sentence are never cut; of the rest, the preceding text keeps its end, a quarter of the room
 (more where the passage leaves it), the passage its beginning. Where fewer than `LEAST_PASSAGE`
-tokens of a longer passage would stay, the question is refused. This module knows nothing of models and labels.
+tokens of a longer passage would stay, the question is refused. This module knows nothing of models
+and labels.
 """
 
 from __future__ import annotations

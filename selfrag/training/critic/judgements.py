@@ -1,7 +1,8 @@
 """Judgements in JSON Lines files, and what of a file cannot be used.
 
 One `Judgement.to_dict()` a line. A line that does not parse, or that is no judgement, is a drop
-with its place and its reason: it is listed, and the others go on. This module knows nothing of models.
+with its place and its reason: it is listed, and the others go on. This module knows nothing of
+models.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Gives a saved critic a temperature for each group, fitted on a calibration split.
 
-What the split has too little of keeps temperature 1 and is named. This module knows nothing of
+A group of which the split has too little, or no judgement that the critic gets wrong, keeps
+temperature 1: without an error colder is better for ever, and nothing says how cold. This module knows nothing of
 training.
 """
 
@@ -28,7 +29,7 @@ class TemperatureFit:
     """A group's temperature and what it does on the split it was fitted on.
 
     Attributes:
-        group: its name. temperature: 1 where there were too few judgements.
+        group: its name. temperature: 1 where it could not be fitted; `note` says why.
         n: judgements of the group. unjudged: further ones that the critic left.
         before, after: mean surprise in nats, at temperature 1 and at `temperature`.
     """
@@ -39,6 +40,7 @@ class TemperatureFit:
     unjudged: int
     before: float | None
     after: float | None
+    note: str = ""
 
 
 def calibrate_critic(
@@ -82,8 +84,12 @@ def calibrate_critic(
 
 def _fit(group: str, scores: list[list[float]], places: list[int], unjudged: int) -> TemperatureFit:
     if not scores:
-        return TemperatureFit(group, 1.0, 0, unjudged, None, None)
-    enough = len(scores) >= LEAST_FOR_TEMPERATURE
-    temperature = fit_temperature(scores, places) if enough else 1.0
+        return TemperatureFit(group, 1.0, 0, unjudged, None, None, "no judgement")
+    note = ""
+    if len(scores) < LEAST_FOR_TEMPERATURE:
+        note = f"fewer than {LEAST_FOR_TEMPERATURE} judgements"
+    elif all(max(row) == row[place] for row, place in zip(scores, places, strict=True)):
+        note = "all judged right"
+    temperature = 1.0 if note else fit_temperature(scores, places)
     before, after = (mean_surprise(scores, places, one) for one in (1.0, temperature))
-    return TemperatureFit(group, temperature, len(scores), unjudged, before, after)
+    return TemperatureFit(group, temperature, len(scores), unjudged, before, after, note)

@@ -1,8 +1,8 @@
 """Gives a saved critic a temperature for each group, fitted on a calibration split.
 
 A group of which the split has too little, or no judgement that the critic gets wrong, keeps
-temperature 1: without an error colder is better for ever, and nothing says how cold. This module knows nothing of
-training.
+temperature 1: without an error colder is better for ever, and nothing says how cold. This module
+knows nothing of training.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ from selfrag.training.errors import StageChanged, StageFailed
 FRESH = CriticPlan(
     kind="encoder",
     fresh=tiny_encoder(),
-    pieces=200,
+    pieces=400,
     context=96,
     epochs=2,
     batch=16,
@@ -160,8 +160,6 @@ def plan_of(kind: str, bases: dict[str, Path]) -> CriticPlan:
     more: dict[str, Any] = {"epochs": 3, "batch": 8, "save_every": 2, "rate": 3e-3}
     if kind == "encoder":
         fresh = {**tiny_encoder(), "hidden_dropout_prob": 0.2}
-        # Given, because word pieces that are trained twice may differ where pairs are as frequent.
-        more |= {"tokenizer": str(bases["causal"]), "context": 400}
         return replace(FRESH, fresh=fresh, **more)
     plan = CriticPlan(kind="language", base=str(bases[kind]), context=400, **more)
     return replace(plan, balance=True, gradient_checkpointing=kind == "causal")

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from selfrag.training.critic.features import TASKS, as_text
 from selfrag.training.critic.heads import HeadsNetwork
 from selfrag.training.critic.language import LanguageNetwork
 from selfrag.training.critic.network import Network
@@ -73,26 +74,31 @@ def _encoder(plan: CriticPlan, judgements: Iterable[Judgement], run: Path) -> He
 
 
 def _own_tokenizer(plan: CriticPlan, judgements: Iterable[Judgement], folder: Path) -> Any:
-    """Word pieces of the data. Training them again may break ties otherwise, so they are kept."""
+    """A byte-level BPE of the data, which any text can be written in; kept for a resumed run."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
-
-    from selfrag.training.encoder import train_word_pieces
 
     wrap: Any = PreTrainedTokenizerFast
     if not (folder / "tokenizer_config.json").exists():
-        pieces = train_word_pieces(_texts(judgements), plan.pieces)
-        made = wrap(tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]")
-        made.save_pretrained(folder)
+        pieces = Tokenizer(models.BPE())
+        # With a space in front, a word has the same pieces wherever it stands.
+        pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        trainer = trainers.BpeTrainer(
+            vocab_size=plan.pieces,
+            special_tokens=["[PAD]"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        pieces.train_from_iterator(_texts(judgements), trainer)
+        wrap(tokenizer_object=pieces, pad_token="[PAD]").save_pretrained(folder)
     return wrap.from_pretrained(folder)
 
 
 def _texts(judgements: Iterable[Judgement]) -> Iterator[str]:
-    from selfrag.training.critic.features import TASKS
-
     yield from TASKS.values()
-    yield from ("Instruction: Before: Passage: Sentence: Judgement:",) * 2
+    yield "Instruction: Before: Passage: Sentence: Judgement:"
     for judgement in judgements:
         question = judgement.question
-        yield from (question.instruction, question.preceding, question.sentence)
+        yield from map(as_text, (question.instruction, question.preceding, question.sentence))
         if question.passage is not None:
-            yield from (question.passage.title, question.passage.text)
+            yield from map(as_text, (question.passage.title, question.passage.text))

@@ -18,12 +18,6 @@ class EmptySplit(TrainingError, ValueError):
     exit_code = EXIT_INPUT
 
 
-class InvalidPlan(TrainingError, ValueError):
-    """A plan of a critic's training has a value that is not allowed."""
-
-    exit_code = EXIT_INPUT
-
-
 class CorruptCritic(TrainingError):
     """A critic's folder is missing, incomplete or damaged."""
 

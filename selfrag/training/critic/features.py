@@ -76,9 +76,17 @@ class Frame:
         )
 
 
+def as_text(text: str) -> str:
+    """The text with "?" for each half of a surrogate pair that stands alone: tokenizers refuse
+    those, and a JSON file may hold them."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def encode_plain(tokenizer: Any, text: str) -> list[int]:
     """The ids of a text; strings that look like special tokens are text."""
-    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
+    ids = tokenizer(
+        as_text(text), add_special_tokens=False, split_special_tokens=True, verbose=False
+    )
     return list(ids["input_ids"])
 
 

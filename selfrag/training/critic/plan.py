@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from selfrag.training.critic.errors import InvalidPlan
+from selfrag.training.errors import InvalidOptions
 
 Kind = Literal["language", "encoder"]
 KINDS: tuple[Kind, ...] = ("language", "encoder")
@@ -29,7 +29,7 @@ class CriticPlan:
             among them, such as {"model_type": "bert", "hidden_size": 64, ...}.
         tokenizer: folder or hub name; "" takes the base's, or for a fresh body trains one on the
             data.
-        pieces: word pieces of a tokenizer that is trained.
+        pieces: pieces of a byte-level BPE that is trained.
         context: tokens of a prompt with its label.
         epochs, batch, accumulation, rate, warmup, seed: the schedule; warmup is a share of all
             steps, the rate then falls as a cosine.
@@ -39,7 +39,7 @@ class CriticPlan:
         save_every: steps between checkpoints.
 
     Raises:
-        InvalidPlan: a value is not allowed.
+        InvalidOptions: a value is not allowed.
     """
 
     kind: Kind
@@ -95,16 +95,18 @@ class CriticPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CriticPlan:
-        """The plan that `to_dict` wrote. InvalidPlan for unknown or missing keys."""
+        """The plan that `to_dict` wrote. InvalidOptions for unknown or missing keys."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise InvalidPlan(f"A plan has unknown keys {unknown}.", f"Allowed: {sorted(known)}.")
+            raise InvalidOptions(
+                f"A plan has unknown keys {unknown}.", f"Allowed: {sorted(known)}."
+            )
         try:
             return cls(**values)
         except TypeError as error:
-            raise InvalidPlan(f"A plan is not complete: {error}.", "`kind` is needed.") from None
+            raise InvalidOptions(f"A plan is not complete: {error}.", "`kind` is needed.") from None
 
 
 def _require(allowed: bool, name: str, got: Any, hint: str) -> None:
     if not allowed:
-        raise InvalidPlan(f"{name} is {got!r}.", f"Allowed: {hint}.")
+        raise InvalidOptions(f"{name} is {got!r}.", f"Allowed: {hint}.")

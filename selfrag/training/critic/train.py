@@ -146,7 +146,7 @@ def _train(
     if trainer.is_world_process_zero():
         network.save(folder, state)
         CriticCard(name, plan.kind, plan.base, plan.context, counts).save(folder)
-        lines = [json.dumps(drop.to_dict(), ensure_ascii=False) + "\n" for drop in dropped]
+        lines = [json.dumps(drop.to_dict()) + "\n" for drop in dropped]
         write_atomically(folder / DROPPED, "".join(lines))
         write_atomically(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
         shutil.rmtree(run)

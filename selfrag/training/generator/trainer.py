@@ -12,6 +12,7 @@ This module knows nothing of text, of rows on disk and of how models are made an
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +24,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from decoding.vocabulary import ReflectionVocabulary
 from selfrag.training.errors import TrainingError, UnusableBase
@@ -134,6 +142,7 @@ class GeneratorTrainer(Trainer):
         self._begin = 0
         control = _RunControl(self)
         super().__init__(model=trainee.model, args=arguments, callbacks=[control])
+        self.remove_callback(PrinterCallback)  # the report says it all
         self.loss_is_scaled_for_ga = True
         size = max(len(trainee.tokenizer), max(vocabulary.control_ids) + 1)
         device = self.args.device
@@ -149,6 +158,7 @@ class GeneratorTrainer(Trainer):
             values = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
             self.progress = Progress(**values)
         if self.args.process_index == 0:
+            _remove_incomplete(self.folder)
             _cut_log(self.log_file, self.progress.steps)
         if self.share < 1.0:
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -179,7 +189,8 @@ class GeneratorTrainer(Trainer):
                     "Muon needs whole matrices, and FSDP gives it parts.",
                     "Set `optimiser: adamw`, or train without FSDP.",
                 )
-            self.optimizer = make_optimiser(model or self.model, self.plan)
+            trained: Any = self.model if model is None else model
+            self.optimizer = make_optimiser(trained, self.plan)
         return self.optimizer
 
     def create_scheduler(
@@ -187,8 +198,10 @@ class GeneratorTrainer(Trainer):
     ) -> LambdaLR:
         """The plan's schedule, by steps or by seconds."""
         if self.lr_scheduler is None:
+            found = optimizer or self.optimizer
+            assert found is not None
             self.lr_scheduler = LambdaLR(
-                optimizer or self.optimizer,
+                found,
                 lambda step: self.plan.rate_at(step, self.share, self.total_steps),
             )
             self._created_lr_scheduler = True
@@ -415,6 +428,13 @@ def _label_tables(
     weights[vocabulary.relevant] *= plan.relevant_weight
     groups[[vocabulary.paragraph_start, *vocabulary.eos_ids]] = TOKEN_GROUPS.index("markup")
     return weights, groups
+
+
+def _remove_incomplete(folder: Path) -> None:
+    """Remove checkpoints that a kill cut short: they would count among the newest that are kept."""
+    for path in folder.glob("checkpoint-*"):
+        if not (path / PROGRESS).exists():
+            shutil.rmtree(path)
 
 
 def _cut_log(path: Path, steps: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 import selfrag
 
 ROOT = Path(selfrag.__file__).parent.parent
-OPTIONAL = ("faiss", "pyarrow", "sentence_transformers", "bm25s", "typer", "rich")
+OPTIONAL = ("faiss", "pyarrow", "datasets", "sentence_transformers", "bm25s", "typer", "rich")
 HEAVY = ("torch", "transformers", "numpy", "scipy", "networkx", "yaml", *OPTIONAL)
 
 BLOCK = """

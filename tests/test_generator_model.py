@@ -178,7 +178,8 @@ def test_rows_that_cannot_be_used_are_listed_with_their_ids(tmp_path: Path) -> N
     counts = rows.counts
     assert (counts.read, counts.kept, counts.cut) == (6, 2, 1)
     assert counts.dropped == {"not JSON": 1, "not a training row": 2, "too long": 1}
-    dropped = [json.loads(line) for line in (tmp_path / "encoded/dropped.jsonl").open()]
+    lines = (tmp_path / "encoded/dropped.jsonl").read_text(encoding="utf-8").splitlines()
+    dropped = [json.loads(line) for line in lines]
     assert [line["id"] for line in dropped] == ["3", "broken", "long", "empty"]
     assert json.loads((tmp_path / "encoded/cut.jsonl").read_text())["id"] == "cut"
     with pytest.raises(InvalidRow, match="None of the 6 rows"):

@@ -56,6 +56,8 @@ def _merged(checkpoint: Path, plan: GeneratorPlan) -> Any:
     from safetensors.torch import load_file
 
     model = load_trainee(plan).model
-    result = set_peft_model_state_dict(model, load_file(checkpoint / "adapter_model.safetensors"))
+    result: Any = set_peft_model_state_dict(
+        model, load_file(checkpoint / "adapter_model.safetensors")
+    )
     assert not result.unexpected_keys, result.unexpected_keys
     return model.merge_and_unload()

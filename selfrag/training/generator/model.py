@@ -6,6 +6,7 @@ one word, and of ordinary size. This module knows nothing of rows and of trainin
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def load_trainee(plan: GeneratorPlan) -> Trainee:
     model.config.use_cache = False
     model.set_attn_implementation(_attention(plan))
     if plan.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        _checkpoint_activations(model)
     if plan.lora is not None:
         model = with_lora(model, plan.lora, new_ids)
     return Trainee(model, tokenizer, new_ids, pad_id)
@@ -186,7 +187,10 @@ def with_lora(model: Any, lora: LoraPlan, new_ids: Sequence[int]) -> Any:
         target_modules="all-linear",
         trainable_token_indices=rows or None,
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        # peft asks for an attribute by the name that transformers 5 has replaced.
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        return get_peft_model(model, config)
 
 
 def fast_bfloat16() -> bool:
@@ -208,6 +212,15 @@ def _attention(plan: GeneratorPlan) -> str:
     if plan.attention != "auto":
         return plan.attention
     return "eager" if in_bfloat16(plan) and not torch.cuda.is_available() else "sdpa"
+
+
+def _checkpoint_activations(model: Any) -> None:
+    """Compute activations again in the backward pass; the method's name changed in transformers 5."""
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(options)
+    else:
+        model.gradient_checkpointing_enable(options)
 
 
 def _load_base(name: str) -> Any:

@@ -23,7 +23,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from decoding.vocabulary import ReflectionVocabulary
 from selfrag.training.errors import TrainingError, UnusableBase
@@ -134,6 +141,7 @@ class GeneratorTrainer(Trainer):
         self._begin = 0
         control = _RunControl(self)
         super().__init__(model=trainee.model, args=arguments, callbacks=[control])
+        self.remove_callback(PrinterCallback)  # the report says it all
         self.loss_is_scaled_for_ga = True
         size = max(len(trainee.tokenizer), max(vocabulary.control_ids) + 1)
         device = self.args.device
@@ -179,7 +187,8 @@ class GeneratorTrainer(Trainer):
                     "Muon needs whole matrices, and FSDP gives it parts.",
                     "Set `optimiser: adamw`, or train without FSDP.",
                 )
-            self.optimizer = make_optimiser(model or self.model, self.plan)
+            trained: Any = self.model if model is None else model
+            self.optimizer = make_optimiser(trained, self.plan)
         return self.optimizer
 
     def create_scheduler(
@@ -187,8 +196,10 @@ class GeneratorTrainer(Trainer):
     ) -> LambdaLR:
         """The plan's schedule, by steps or by seconds."""
         if self.lr_scheduler is None:
+            found = optimizer or self.optimizer
+            assert found is not None
             self.lr_scheduler = LambdaLR(
-                optimizer or self.optimizer,
+                found,
                 lambda step: self.plan.rate_at(step, self.share, self.total_steps),
             )
             self._created_lr_scheduler = True

@@ -215,7 +215,7 @@ def _attention(plan: GeneratorPlan) -> str:
 
 
 def _checkpoint_activations(model: Any) -> None:
-    """Compute activations again in the backward pass; the method's name changed in transformers 5."""
+    """Compute activations again in the backward pass; transformers 5 has renamed the method."""
     options = {"use_reentrant": False}
     if hasattr(model, "activation_checkpointing_enable"):
         model.activation_checkpointing_enable(options)

@@ -12,6 +12,7 @@ This module knows nothing of text, of rows on disk and of how models are made an
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -157,6 +158,7 @@ class GeneratorTrainer(Trainer):
             values = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
             self.progress = Progress(**values)
         if self.args.process_index == 0:
+            _remove_incomplete(self.folder)
             _cut_log(self.log_file, self.progress.steps)
         if self.share < 1.0:
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -426,6 +428,13 @@ def _label_tables(
     weights[vocabulary.relevant] *= plan.relevant_weight
     groups[[vocabulary.paragraph_start, *vocabulary.eos_ids]] = TOKEN_GROUPS.index("markup")
     return weights, groups
+
+
+def _remove_incomplete(folder: Path) -> None:
+    """Remove checkpoints that a kill cut short: they would count among the newest that are kept."""
+    for path in folder.glob("checkpoint-*"):
+        if not (path / PROGRESS).exists():
+            shutil.rmtree(path)
 
 
 def _cut_log(path: Path, steps: int) -> None:

@@ -74,7 +74,9 @@ def _encoded(model: Any, data: EncoderData) -> Any:
 
 
 def _measured(model: Any, data: EncoderData, passages: Any) -> EncoderFigures:
-    from sentence_transformers.evaluation import InformationRetrievalEvaluator
+    from sentence_transformers.sentence_transformer.evaluation import (
+        InformationRetrievalEvaluator,
+    )
 
     if not data.queries:
         raise NotEnoughQueries(

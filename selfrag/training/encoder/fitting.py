@@ -67,7 +67,7 @@ def fit(
         SentenceTransformerTrainingArguments,
     )
     from sentence_transformers.base.sampler import DefaultBatchSampler
-    from sentence_transformers.losses import (
+    from sentence_transformers.sentence_transformer.losses import (
         CachedMultipleNegativesRankingLoss,
         MultipleNegativesRankingLoss,
     )

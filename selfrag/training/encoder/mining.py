@@ -24,6 +24,9 @@ from selfrag.training.encoder.errors import NotEnoughQueries
 from selfrag.training.encoder.plan import EncoderPlan
 
 _QUERIES_AT_A_TIME = 1024
+_LOOKED_AT = 3
+"""Passages that are looked at for each of the `depth` that negatives are drawn from."""
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -105,7 +108,7 @@ def mine_negatives(
         group = data.queries[start : start + _QUERIES_AT_A_TIME]
         vectors = encode(model, [query.text for query in group], queries=True)
         spare = max(len(query.positives) for query in group)
-        nearest = min(len(names), 2 * plan.depth + spare)
+        nearest = min(len(names), _LOOKED_AT * plan.depth + spare)
         cosines, found = faiss.knn(vectors, passages, nearest, faiss.METRIC_INNER_PRODUCT)
         for place, query in enumerate(group):
             right = [rows[name] for name in query.positives]

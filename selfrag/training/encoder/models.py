@@ -33,7 +33,7 @@ def new_static_model(texts: Iterable[str], plan: EncoderPlan) -> Any:
     have length 1 (`SentenceTransformer`)."""
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Normalize, StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
     torch.manual_seed(plan.seed)
     tokenizer = train_word_pieces(texts, plan.pieces)
@@ -60,6 +60,6 @@ def load_model(folder: Path | str) -> Any:
 
 def is_static(model: Any) -> bool:
     """Whether the model is a table of vectors without layers."""
-    from sentence_transformers.models import StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
     return isinstance(model[0], StaticEmbedding)

@@ -199,6 +199,8 @@ def test_a_training_may_be_prolonged(copied: Path) -> None:
     values = json.loads(run_file.read_text(encoding="utf-8"))
     values["plan"]["tokenizer"] = str(copied / "6-generator" / "tokenizer")
     run_file.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(StageChanged, match=r"Stage evaluation .* another generator"):
+        run_pipeline(changed("generator", epochs=2), copied)  # before hours are spent
     forget(copied, "evaluation")
     done = run_pipeline(changed("generator", epochs=2), copied, until="generator")
     assert [one.stage for one in done.stages if one.ran] == ["generator"]
@@ -247,6 +249,7 @@ PLAN = {"base": "embedded", "epochs": 1}
         ({"base": "x", "epochs": 1}, "go under `generator`"),
         ({"sources": {**FILES, "seed": 1}}, r"`sources` has unknown keys \['seed'\]"),
         ({"sources": {"world": {"singles": 3}}}, r"`sources: world` has unknown keys"),
+        ({"sources": {"world": {"single": "many"}}}, "`world: single` is 'many'"),
         ({"sources": {}}, "`sources` is empty"),
         ({"sources": {**FILES, "held_out": 1.0}}, "held_out"),
         ({"sources": {**FILES, "held_out": "much"}}, "`sources` cannot be read"),

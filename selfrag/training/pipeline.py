@@ -155,7 +155,8 @@ def run_pipeline(
         )
     many = int(os.environ.get("WORLD_SIZE", "1")) > 1
     first = int(os.environ.get("RANK", "0")) == 0
-    run, ran = Run(recipe, work, report), set()
+    run = Run(recipe, work, report)
+    ran: set[str] = set()
     with ExitStack() as stack:
         if first:
             stack.enter_context(_alone(work))
@@ -240,14 +241,18 @@ def _complete(run: Run, name: str) -> bool:
 
 def _check(run: Run) -> None:
     """Compare the recipe with all complete stages before anything runs."""
+    prolonged = False
     for name in run.recipe.stages:
         record = StageRecord.load(run.folder(name))
         if record is None:
             continue
         configuration = _configuration(run.recipe, name)
         changed = record.changed(configuration)
-        if name == "generator" and _goes_on(record, configuration, None):
+        if name == "generator" and changed and _goes_on(record, configuration, None):
+            prolonged = True
             continue
+        if name == "evaluation" and prolonged:
+            changed.append("generator")
         if changed:
             raise _changed(run, name, changed)
 

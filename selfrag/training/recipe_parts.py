@@ -43,6 +43,8 @@ class SourcesPart:
     def __post_init__(self) -> None:
         if not (self.files or self.hotpotqa or self.world):
             raise InvalidRecipe("`sources` is empty.", "Give files, hotpotqa or world.")
+        for name, count in (asdict(self.world) if self.world else {}).items():
+            _require(type(count) is int and count >= 0, f"world: {name}", count, "whole, from 0 up")
         _require(0 <= self.held_out < 1, "sources: held_out", self.held_out, "0 to less than 1")
         allowed = (None, 1, 2, 3, 4, 5)
         _require(self.utility in allowed, "sources: utility", self.utility, "1 to 5")

@@ -11,11 +11,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import yaml
 from transformers import PreTrainedTokenizerFast
 
 from selfrag.training.generator.encoding import RowEncoder
-from selfrag.training.generator.options import GeneratorDataOptions
 from selfrag.training.generator.plan import GeneratorPlan, LlamaSize
 from selfrag.training.generator.rows import read_training_rows
 from selfrag.training.generator.training import train_generator
@@ -44,6 +42,7 @@ from selfrag.training.mini.schemas import Entity, read_entities
 from selfrag.training.mini.texts import tokenizer_texts
 from selfrag.training.mini.tokenizer import train_tokenizer
 from selfrag.training.mini.world import WorldPlan
+from selfrag.training.recipe import Recipe
 from selfrag.training.rows import TrainingRow
 
 ROOT = Path(__file__).parent.parent
@@ -285,12 +284,12 @@ def test_the_script_keeps_a_tokenizer_that_is_there(
 
 
 def test_the_recipes_of_the_embedded_model_are_valid() -> None:
-    recipes = ROOT / "scripts" / "recipes"
-    first = GeneratorPlan.load(recipes / "mini_first.yaml")
-    values = yaml.safe_load((recipes / "mini.yaml").read_text(encoding="utf-8"))
-    second = GeneratorPlan.from_dict(values["generator"])
-    assert first.size is not None and second.max_length <= first.size.context
-    assert (first.size.layers, second.size, second.optimiser) == (6, None, first.optimiser)
-    assert WorldPlan(**values["sources"]["world"]) == WorldPlan()
-    assert values["generator_data"].pop("critic") == "gold"
-    assert GeneratorDataOptions.from_dict(values["generator_data"]).query == "open"
+    first = GeneratorPlan.load(ROOT / "scripts" / "recipes" / "mini_first.yaml")
+    recipe = Recipe.load(ROOT / "scripts" / "recipes" / "mini.yaml")
+    assert recipe.stages == ("sources", "index", "generator-data", "generator", "evaluation")
+    assert recipe.sources is not None and recipe.sources.world == WorldPlan()
+    assert recipe.generator_data_critics == ("gold",)
+    second = recipe.generator
+    assert second is not None and first.size is not None
+    assert second.max_length <= first.size.context and second.size is None
+    assert (first.schedule, first.decay) == ("constant", 0.0)

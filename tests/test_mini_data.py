@@ -8,9 +8,10 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from decoding.training_grammar import strict_violations
-from selfrag.training.masking import IGNORED
-from selfrag.training.mini.batches import Encoder
+from selfrag.training.generator.encoding import RowEncoder
+from selfrag.training.masking import IGNORED, mask_labels
 from selfrag.training.mini.corpus import corpus_rows
+from selfrag.training.mini.course import example_row
 from selfrag.training.mini.example import Example
 from selfrag.training.mini.generator import Generator
 from selfrag.training.mini.inventor import Inventor
@@ -185,21 +186,28 @@ def test_pieces_do_not_depend_on_position(tokenizer: PreTrainedTokenizerFast) ->
     assert lower[1:] == tokenizer("Ouagadougou", add_special_tokens=False).input_ids[1:]
 
 
-def test_encoding_parts_equals_encoding_the_whole(
+def test_encoding_a_row_equals_encoding_the_whole(
     examples: list[Example], tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    encoder = Encoder(tokenizer, Random(1))
+    encoder = RowEncoder(tokenizer)
+    known = encoder.vocabulary
     for example in examples[:300]:
-        row = encoder.encode(example)
-        ids, labels = row.ids, row.labels
-        assert row.branches == [0] * len(ids)
+        row = encoder.encode(example_row(example, "row"))
+        ids = row.ids.tolist()
         assert ids == tokenizer(example.prompt + example.output + "</s>").input_ids
         assert tokenizer.decode(ids) == f"<s>{example.prompt}{example.output}</s>"
         prompt = len(tokenizer(example.prompt).input_ids)
-        assert labels[:prompt] == [IGNORED] * prompt
-        learnt = tokenizer.decode([label for label in labels if label != IGNORED])
+        whole = mask_labels(ids, prompt, known.paragraph_start, known.paragraph_end)
+        if all(segment.learnt for segment in example.segments):
+            assert row.labels.tolist() == whole
+            continue
+        learnt = tokenizer.decode([label for label in row.labels.tolist() if label != IGNORED])
         for segment in example.segments:
-            assert (segment.sentence in learnt) or not segment.learnt
-            if segment.passage is not None and segment.passage[1] not in example.instruction:
-                told = [s.sentence for s in example.segments if segment.passage[1] in s.sentence]
-                assert told or segment.passage[1] not in learnt
+            assert (segment.sentence in learnt) == segment.learnt
+        left_out = sum(
+            len(tokenizer(segment.sentence, add_special_tokens=False).input_ids)
+            for segment in example.segments
+            if not segment.learnt
+        )
+        counted = [sum(label != IGNORED for label in labels) for labels in (whole, row.labels)]
+        assert counted[0] - left_out == counted[1]

@@ -1,1 +1,1 @@
-"""The embedded model: its facts, corpus, tokenizer, training examples and training."""
+"""The embedded model: its facts, corpus, tokenizer and training examples."""

@@ -51,16 +51,14 @@ class Segment:
     learnt: bool = True
     aside: str = ""
 
-    def pieces(self) -> list[tuple[str, bool]]:
-        """The text in parts, cut at control tokens, each with whether it may be learnt."""
-        parts = [(self.opening, True)]
+    @property
+    def text(self) -> str:
+        """The segment as the output has it."""
+        paragraph = ""
         if self.passage is not None:
             title, text = self.passage
-            parts.append((f"<paragraph>{title}\n{text}</paragraph>{self.relevance}", True))
-        parts.append((self.sentence, self.learnt))
-        if self.support:
-            parts.append((self.support, True))
-        return parts
+            paragraph = f"<paragraph>{title}\n{text}</paragraph>{self.relevance}"
+        return f"{self.opening}{paragraph}{self.sentence}{self.support}"
 
 
 @dataclass(frozen=True)
@@ -80,13 +78,7 @@ class Example:
     @property
     def output(self) -> str:
         """The output, end of text left out."""
-        parts = [text for segment in self.segments for text, _ in segment.pieces()]
-        return "".join(parts) + f"[Utility:{self.utility}]"
-
-    def pieces(self) -> list[tuple[str, bool]]:
-        """The output in parts with whether they may be learnt; the end of text is part of it."""
-        parts = [part for segment in self.segments for part in segment.pieces()]
-        return [*parts, (f"[Utility:{self.utility}]</s>", True)]
+        return "".join(segment.text for segment in self.segments) + f"[Utility:{self.utility}]"
 
 
 @dataclass(frozen=True)
@@ -102,11 +94,6 @@ class Judged:
     branches: tuple[Segment, ...]
     path: tuple[Segment, ...] = ()
     last: bool = True
-
-    @property
-    def prompt(self) -> str:
-        """The text before the branches, with the token that all of them share."""
-        return PROMPT.format(instruction=self.instruction)
 
 
 def helpless(passage: Passage, aside: str = "") -> Segment:

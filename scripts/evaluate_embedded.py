@@ -61,7 +61,7 @@ from selfrag.evaluation.questions import (
     EVALUATION_FILES,
     EvaluationQuestion,
     UnusableFile,
-    read_questions,
+    read_question_files,
     spread,
 )
 from selfrag.evaluation.sections import Section
@@ -129,8 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     files = EVALUATION_FILES if options.questions is None else (options.questions,)
-    questions = [question for file in files for question in read_questions(file)]
-    questions = spread(questions, options.limit)
+    questions = spread(read_question_files(files), options.limit)
     sentences = _sentences(options.judgements)
     if options.details:
         _write_details(options.details, [])

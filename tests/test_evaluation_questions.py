@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from selfrag.evaluation.judgements import read_judgements
-from selfrag.evaluation.questions import EvaluationQuestion, UnusableFile, read_questions
+from selfrag.evaluation.questions import (
+    EvaluationQuestion,
+    UnusableFile,
+    read_question_files,
+    read_questions,
+)
 
 OPTIONS = {"A": "Lomé", "B": "Bamako"}
 
@@ -59,6 +64,20 @@ def test_options_are_asked_once(tmp_path: Path) -> None:
     assert own.asked == listed and own.choices == OPTIONS
     assert beside.asked == inline
     assert EvaluationQuestion("1", "Who? A. B. Yehoshua").asked == "Who? A. B. Yehoshua"
+
+
+def test_ids_of_several_files_stay_apart(tmp_path: Path) -> None:
+    """Both files number their lines: intervals would take two questions for one."""
+    paths = [tmp_path / "facts.jsonl", tmp_path / "tasks.jsonl", tmp_path / "more" / "tasks.jsonl"]
+    paths[2].parent.mkdir()
+    for path, name in zip(paths, ("x", "y", "z"), strict=True):
+        path.write_text(json.dumps({"question": name, "answer": "a"}), encoding="utf-8")
+    found = read_question_files(paths)
+    assert [(one.id, one.text) for one in found] == [
+        ("1", "x"),
+        ("tasks:1", "y"),
+        ("tasks:tasks:1", "z"),
+    ]
 
 
 @pytest.mark.parametrize(

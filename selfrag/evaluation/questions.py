@@ -24,7 +24,7 @@ Other keys are ignored. Empty lines are skipped. This module knows nothing of mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
@@ -146,6 +146,26 @@ def read_questions(path: str | Path) -> list[EvaluationQuestion]:
     from selfrag.evaluation.question_rows import question_rows
 
     return list(question_rows(path))
+
+
+def read_question_files(paths: Sequence[Path]) -> list[EvaluationQuestion]:
+    """The questions of several files, in order, with ids that are unique among all of them.
+
+    An id that an earlier file has too gets its own file's name in front ("tasks:7").
+
+    Raises:
+        UnusableFile: see `read_questions`.
+    """
+    questions: list[EvaluationQuestion] = []
+    taken: set[str] = set()
+    for path in paths:
+        for question in read_questions(path):
+            identity = question.id
+            while identity in taken:
+                identity = f"{path.stem}:{identity}"
+            taken.add(identity)
+            questions.append(replace(question, id=identity))
+    return questions
 
 
 def spread(items: Sequence[_T], count: int | None) -> list[_T]:

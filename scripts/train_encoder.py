@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from selfrag.training.encoder import EncoderPlan, evaluate_by_sort, load_model, train_encoder
+from selfrag.training.encoder import evaluate_by_sort, load_model, train_encoder
 from selfrag.training.mini.retrieval import PLAN, WORDINGS, QueryMaker
 from selfrag.training.mini.schemas import read_entities
 

@@ -218,9 +218,7 @@ def test_the_nearest_that_neither_answer_nor_repeat_an_answer_are_taken() -> Non
 
 def test_the_margin_leaves_out_what_is_nearer_than_the_worst_positive() -> None:
     # cos 20 = 0.940; 5 % less is 0.893 = cos 26.8: "c" at 5 degrees is nearer, "d" at 33 is not.
-    found, counts = mined(
-        EncoderPlan(negatives=1, depth=1, margin=0.05), EncoderQuery("q", ("a",))
-    )
+    found, counts = mined(EncoderPlan(negatives=1, depth=1, margin=0.05), EncoderQuery("q", ("a",)))
     assert found == ("d",) and counts["near"] == 1
 
 

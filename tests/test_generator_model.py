@@ -237,6 +237,7 @@ def test_schedules() -> None:
         {"base": "x", "epochs": 1, "optimiser": "sgd"},
         {"base": "x", "epochs": 1, "lora": {"rang": 3}},
         {"base": "x", "epochs": 1, "learning_rate": 1e-3},
+        {"base": "x", "epochs": 1, "word_weights": {"A": 0.0}},
     ],
 )
 def test_plans_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:

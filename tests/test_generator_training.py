@@ -26,7 +26,7 @@ from tiny_tokenizers import byte_level
 
 from retrievers import GivenPassages
 from selfrag import SelfRAG
-from selfrag.training.errors import StageChanged
+from selfrag.training.errors import StageChanged, UnusableBase
 from selfrag.training.generator.encoded import encode_files
 from selfrag.training.generator.encoding import RowEncoder
 from selfrag.training.generator.model import Trainee
@@ -104,7 +104,16 @@ def test_the_loss_is_the_weighted_mean_over_paths(
     tmp_path: Path, plan: GeneratorPlan, packed: bool, direct: bool
 ) -> None:
     """Against one forward pass for each path, each shared token taken once."""
-    plan = replace(plan, packed=packed, control_weight=5.0, relevant_weight=1.5)
+    tokenizer = byte_level(special=True)
+    encoder = RowEncoder(tokenizer)
+    learnt = encoder.encode(every_row()[0]).labels.tolist()
+    word = next(
+        one for one in learnt if one != IGNORED and one not in encoder.vocabulary.control_ids
+    )
+    weighed = {tokenizer.convert_ids_to_tokens(word): 3.0}
+    plan = replace(
+        plan, packed=packed, control_weight=5.0, relevant_weight=1.5, word_weights=weighed
+    )
     model = tiny_llama(500)
     trainer = trainer_on(tmp_path, plan, every_row(), model)
     if not direct:
@@ -121,12 +130,18 @@ def test_the_loss_is_the_weighted_mean_over_paths(
                 path.append(int(row.before[path[-1]]))
             ids = torch.tensor(row.ids[path[:0:-1]].astype(np.int64))[None]
             label = int(row.labels[place])
-            weight = 5.0 if label in control else 1.0
+            weight = 5.0 if label in control else 3.0 if label == word else 1.0
             weight *= 1.5 if label == known.relevant else 1.0
             with torch.no_grad():
                 total -= weight * float(model(input_ids=ids).logits[0, -1].log_softmax(0)[label])
             weights += weight
     assert found.item() == pytest.approx(total / weights, rel=1e-5)
+
+
+@pytest.mark.parametrize("token", ["no such token", "[Relevant]"])
+def test_only_words_have_a_words_weight(tmp_path: Path, plan: GeneratorPlan, token: str) -> None:
+    with pytest.raises(UnusableBase, match="word_weights"):
+        trainer_on(tmp_path, replace(plan, word_weights={token: 2.0}), every_row(), tiny_llama(500))
 
 
 @pytest.mark.parametrize("kind", ["one", "several", "judged", "cut", "packed"])

@@ -6,7 +6,7 @@ This module knows nothing of models and files of rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,7 +70,8 @@ class GeneratorPlan:
             "constant" falls, linearly, in the last `decay` of the run; all down to `lowest` times
             the rate. warmup_steps, warmup_share: of the run; the steps count where given.
         control_weight: of a control token's loss against a word's; relevant_weight: of
-            `[Relevant]` against other control tokens.
+            `[Relevant]` against other control tokens; word_weights: of some tokens of the text, by
+            their string, against other words: few tokens may decide an answer (a letter).
         text_weight: of the loss on prompts and passages in the first `text_until` of the run. To
             predict a passage from its question is to learn which passages fit.
         precision: "auto" is bfloat16 where the device computes in it. attention: "auto", or an
@@ -99,6 +100,7 @@ class GeneratorPlan:
     clip: float = 1.0
     control_weight: float = 1.0
     relevant_weight: float = 1.0
+    word_weights: Mapping[str, float] = field(default_factory=dict, hash=False)
     text_weight: float = 0.0
     text_until: float = 0.5
     lora: LoraPlan | None = None
@@ -124,6 +126,9 @@ class GeneratorPlan:
         for name in positive:
             value = getattr(self, name)
             _require(value is None or value > 0, name, self, "greater than 0")
+        for token, weight in self.word_weights.items():
+            right = isinstance(token, str) and isinstance(weight, int | float) and weight > 0
+            _require(right, "word_weights", self, "tokens with numbers greater than 0")
         for name in ("decay", "lowest", "warmup_share", "text_until"):
             _require(0 <= getattr(self, name) <= 1, name, self, "between 0 and 1")
         for name in ("weight_decay", "text_weight"):

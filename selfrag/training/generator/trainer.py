@@ -147,7 +147,7 @@ class GeneratorTrainer(Trainer):
         size = max(len(trainee.tokenizer), max(vocabulary.control_ids) + 1)
         device = self.args.device
         self._weights, self._groups = (
-            table.to(device) for table in _label_tables(vocabulary, plan, size)
+            table.to(device) for table in _label_tables(vocabulary, plan, trainee.tokenizer, size)
         )
         self._sums = torch.zeros(2, len(TOKEN_GROUPS), dtype=torch.float64, device=device)
 
@@ -416,9 +416,9 @@ class _RunControl(TrainerCallback):
 
 
 def _label_tables(
-    vocabulary: ReflectionVocabulary, plan: GeneratorPlan, size: int
+    vocabulary: ReflectionVocabulary, plan: GeneratorPlan, tokenizer: Any, size: int
 ) -> tuple[Tensor, Tensor]:
-    """Weight and group of each label."""
+    """Weight and group of each label. UnusableBase where the plan weighs a token that is none."""
     weights = torch.ones(size)
     groups = torch.zeros(size, dtype=torch.long)
     for number, group in enumerate(vocabulary.groups, start=1):
@@ -426,6 +426,14 @@ def _label_tables(
         groups[list(group.ids)] = number
     weights[[vocabulary.paragraph_start, vocabulary.paragraph_end]] = plan.control_weight
     weights[vocabulary.relevant] *= plan.relevant_weight
+    tokens = tokenizer.get_vocab()
+    for token, weight in plan.word_weights.items():
+        if token not in tokens or tokens[token] in vocabulary.control_ids:
+            raise UnusableBase(
+                f"word_weights names {token!r}, which is no word token of the tokenizer.",
+                "Look it up with tokenizer.tokenize(text).",
+            )
+        weights[tokens[token]] = weight
     groups[[vocabulary.paragraph_start, *vocabulary.eos_ids]] = TOKEN_GROUPS.index("markup")
     return weights, groups
 

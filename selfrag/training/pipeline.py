@@ -300,10 +300,8 @@ def _configuration(recipe: Recipe, name: str) -> dict[str, Any]:
     if "chat" in parts and "chat" not in judges:
         del parts["chat"]
     for part in ("chat", "evaluation"):
-        if parts.get(part):
-            parts[part] = {
-                key: one for key, one in parts[part].items() if key not in (*_HOW, *_LIMITS)
-            }
+        if chosen := parts.get(part):
+            parts[part] = {key: one for key, one in chosen.items() if key not in (*_HOW, *_LIMITS)}
     return dict(json.loads(json.dumps(parts)))
 
 

@@ -82,11 +82,11 @@ def _measured(model: Any, data: EncoderData, passages: Any) -> EncoderFigures:
         raise NotEnoughQueries(
             "There is no query to measure with.", "Give queries, or a larger `held_out`."
         )
-    texts = {str(place): query.text for place, query in enumerate(data.queries)}
+    texts: dict[str, Any] = {str(place): query.text for place, query in enumerate(data.queries)}
     relevant = {str(place): set(query.positives) for place, query in enumerate(data.queries)}
     evaluator = InformationRetrievalEvaluator(
         texts,
-        dict(data.passages),
+        dict[str, Any](data.passages),
         relevant,
         mrr_at_k=[10],
         ndcg_at_k=[10],
@@ -97,7 +97,7 @@ def _measured(model: Any, data: EncoderData, passages: Any) -> EncoderFigures:
         write_csv=False,
     )
     measured = evaluator(model, corpus_embeddings=passages)
-    main = evaluator.primary_metric.rpartition("_")[0]
+    main = str(evaluator.primary_metric).rpartition("_")[0]
     return EncoderFigures(
         queries=len(texts),
         passages=len(data.passages),

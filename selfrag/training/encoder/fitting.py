@@ -80,7 +80,7 @@ def fit(
         )
     known = [BatchRow((row.positive, *row.negatives), frozenset(row.positives)) for row in rows]
 
-    class Batches(DefaultBatchSampler):  # type: ignore[misc]
+    class Batches(DefaultBatchSampler):
         """The batches of `distinct_batches`, others in each epoch."""
 
         def _made(self) -> list[list[int]]:
@@ -95,13 +95,13 @@ def fit(
         def __len__(self) -> int:
             return len(self._made())
 
-    class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
+    class Trainer(SentenceTransformerTrainer):
         """With these batches. Named in the arguments they would be written to checkpoints."""
 
-        def get_batch_sampler(self, dataset: Any, batch_size: int, **_: Any) -> Any:
+        def get_batch_sampler(self, dataset: Any, batch_size: int, *_: Any, **__: Any) -> Any:
             return Batches(dataset, batch_size=batch_size, drop_last=False)
 
-    class Told(TrainerCallback):  # type: ignore[misc]
+    class Told(TrainerCallback):
         """Tells how far training has come."""
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -147,7 +147,9 @@ def fit(
         loss=loss,
         callbacks=[Told()],
     )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    last = None
+    if checkpoints.is_dir():
+        last = get_last_checkpoint(str(checkpoints))  # type: ignore[no-untyped-call]
     trainer.train(resume_from_checkpoint=last)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return [

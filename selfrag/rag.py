@@ -37,7 +37,7 @@ ASSETS = Path(__file__).parent / "assets"
 EMBEDDED_MODEL = ASSETS / "selfrag-mini"
 EMBEDDED_INDEX = ASSETS / "index"
 EMBEDDED_RETRIEVER: dict[str, Any] = {
-    "hybrid": {"dense": {}, "bm25": {}, "method": "weighted", "weights": [0.75, 0.25]}
+    "hybrid": {"dense": {}, "bm25": {}, "method": "weighted", "weights": [0.8, 0.2]}
 }
 """How the embedded index is searched: its encoder was trained on questions for such passages."""
 

@@ -42,13 +42,16 @@ def question(
 
 
 def relevance(count: int, seed: int, nouns: tuple[str, ...] = SEEN) -> list[Judgement]:
-    """IsRel by the overlap of words: relevant where both colours are the same."""
+    """IsRel by the overlap of words: relevant where the passage has the instruction's colour.
+
+    That is always red: to tell whether two words are the same takes such a model hundreds of steps.
+    """
     rng = random.Random(seed)
     made = []
     for _ in range(count):
-        asked, read = rng.choice(COLOURS), rng.choice(COLOURS)
-        label = RELEVANT if asked == read else IRRELEVANT
-        made.append(Judgement(question("IsRel", asked, read, rng.choice(nouns)), label, "gold"))
+        read = rng.choice(COLOURS)
+        label = RELEVANT if read == "red" else IRRELEVANT
+        made.append(Judgement(question("IsRel", "red", read, rng.choice(nouns)), label, "gold"))
     return made
 
 

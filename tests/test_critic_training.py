@@ -55,7 +55,7 @@ FRESH = CriticPlan(
     context=96,
     epochs=2,
     batch=16,
-    rate=3e-3,
+    rate=2e-3,
     warmup=0.1,
 )
 

@@ -4,6 +4,7 @@ A folder holds
 
 - `round-1/`, `round-2/`, …: `model/`, `negatives.jsonl` (what was mined, a line for each query),
   and `manifest.json`, written last: plan, fingerprint of the data, counts, losses, figures;
+- `begun.json`: the plan, and the fingerprint of the data;
 - `start/`: where a static embedding is made from nothing, its tokenizer and first vectors;
 - `before.json`: figures of the model that training began with;
 - `evaluation.json`: all figures, and which round was best;
@@ -114,6 +115,8 @@ class _Run:
 
     def result(self) -> EncoderResult:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._read(self.folder / "begun.json") is None:
+            write_atomically(self.folder / "begun.json", json.dumps(self.identity) + "\n")
         before = self._before()
         figures = [self._round(number) for number in range(1, self.plan.rounds + 1)]
         best = self.plan.rounds
@@ -154,9 +157,6 @@ class _Run:
         done = self._read(place / "manifest.json")
         if done is None:
             place.mkdir(parents=True, exist_ok=True)
-            begun = self._read(place / "begun.json")
-            if begun is None:
-                write_atomically(place / "begun.json", json.dumps(self.identity))
             earlier = self._place(number - 1) / "model"
             model = self._first_model() if number == 1 else load_model(earlier)
             negatives, counts = self._negatives(number, model)

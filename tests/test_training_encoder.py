@@ -430,3 +430,15 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(MissingLibrary, match=r"selfrag\[train\]"):
         require_train_extra()
+
+
+def test_the_same_texts_give_the_same_pieces() -> None:
+    from selfrag.training.encoder.models import train_word_pieces
+
+    texts = [f"Die {colour} {thing}é." for colour in COLOURS for thing in THINGS]
+    first, again = (train_word_pieces(texts, 90) for _ in range(2))
+    assert first.to_str() == again.to_str()
+    assert first.get_vocab_size() == 90 and first.token_to_id("[PAD]") == 0
+    assert first.encode("The RED house?").tokens == first.encode("the red house?").tokens
+    assert "[PAD]" not in first.encode("pad [UNK] pads").tokens
+    assert first.decode(first.encode("red 東").ids, skip_special_tokens=False).endswith("[UNK]")

@@ -6,29 +6,50 @@ the model a few megabytes. This module knows nothing of queries and rounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from selfrag.training.encoder.plan import EncoderPlan
 from selfrag.training.errors import UnusableBase
 
+_PADDING, _UNKNOWN = "[PAD]", "[UNK]"
 
-def train_word_pieces(texts: Iterable[str], pieces: int) -> Any:
-    """A lower-casing, accent-folding WordPiece tokenizer (`tokenizers.Tokenizer`)."""
+
+def train_word_pieces(texts: Sequence[str], pieces: int) -> Any:
+    """A lower-casing, accent-folding WordPiece tokenizer (`tokenizers.Tokenizer`).
+
+    The same texts give the same pieces. The library's trainer numbers the letters inside words in
+    an order that changes from call to call, and breaks ties between pieces by these numbers; so
+    they are given to it, and the tokenizer is made of what it found.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    def empty(**vocabulary: Any) -> Any:
+        tokenizer = Tokenizer(models.WordPiece(unk_token=_UNKNOWN, **vocabulary))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return tokenizer
+
+    tokenizer = empty()
+    written = {word for text in texts for word in text.split()}
+    plain = tokenizer.normalizer.normalize_str(" ".join(sorted(written)))
+    words = {word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(plain)}
+    letters = sorted({letter for word in words for letter in word})
+    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
     trainer = trainers.WordPieceTrainer(
-        vocab_size=pieces, special_tokens=["[PAD]", "[UNK]"], show_progress=False, min_frequency=2
+        vocab_size=pieces,
+        special_tokens=[_PADDING, _UNKNOWN, *letters, *inner],
+        show_progress=False,
+        min_frequency=2,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    made = empty(vocab=tokenizer.get_vocab())
+    made.add_special_tokens([_PADDING, _UNKNOWN])
+    return made
 
 
-def new_static_model(texts: Iterable[str], plan: EncoderPlan) -> Any:
+def new_static_model(texts: Sequence[str], plan: EncoderPlan) -> Any:
     """A static embedding with random vectors whose pieces are learnt from the texts; its vectors
     have length 1 (`SentenceTransformer`)."""
     import torch

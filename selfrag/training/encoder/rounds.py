@@ -4,6 +4,8 @@ A folder holds
 
 - `round-1/`, `round-2/`, …: `model/`, `negatives.jsonl` (what was mined, a line for each query),
   and `manifest.json`, written last: plan, fingerprint of the data, counts, losses, figures;
+- `begun.json`: the plan, and the fingerprint of the data;
+- `start/`: where a static embedding is made from nothing, its tokenizer and first vectors;
 - `before.json`: figures of the model that training began with;
 - `evaluation.json`: all figures, and which round was best;
 - `model/`: the encoder of the best round.
@@ -113,6 +115,8 @@ class _Run:
 
     def result(self) -> EncoderResult:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._read(self.folder / "begun.json") is None:
+            write_atomically(self.folder / "begun.json", json.dumps(self.identity) + "\n")
         before = self._before()
         figures = [self._round(number) for number in range(1, self.plan.rounds + 1)]
         best = self.plan.rounds
@@ -122,7 +126,7 @@ class _Run:
         summary = {**self.identity, "best": best, "before": before, "rounds": figures}
         write_atomically(self.folder / "evaluation.json", json.dumps(summary, indent=2) + "\n")
         model = self.folder / "model"
-        _replace_folder(self._place(best) / "model", model)
+        _copy(self._place(best) / "model", model)
         return EncoderResult(model, best, before, tuple(figures))
 
     def _place(self, number: int) -> Path:
@@ -131,10 +135,12 @@ class _Run:
     def _first_model(self) -> Any:
         if self.plan.base:
             return load_model(self.plan.base)
-        texts = [query.text for query in self.train.queries]
-        for query in self.train.queries:  # what is asked for often gets whole words
-            texts.append(self.train.passages[query.positives[0]])
-        return new_static_model([*texts, *self.train.passages.values()], self.plan)
+        if not (self.folder / "start").exists():
+            texts = [query.text for query in self.train.queries]
+            texts += [self.train.passages[query.positives[0]] for query in self.train.queries]
+            texts += self.train.passages.values()
+            _save(new_static_model(texts, self.plan), self.folder / "start")
+        return load_model(self.folder / "start")
 
     def _before(self) -> Mapping[str, Any] | None:
         path = self.folder / "before.json"
@@ -151,14 +157,8 @@ class _Run:
         done = self._read(place / "manifest.json")
         if done is None:
             place.mkdir(parents=True, exist_ok=True)
-            begun = self._read(place / "begun.json")
-            if begun is None:
-                write_atomically(place / "begun.json", json.dumps(self.identity))
-            model = (
-                self._first_model()
-                if number == 1
-                else load_model(self._place(number - 1) / "model")
-            )
+            earlier = self._place(number - 1) / "model"
+            model = self._first_model() if number == 1 else load_model(earlier)
             negatives, counts = self._negatives(number, model)
             rng = Random(self.plan.seed + number)
             rows = [
@@ -174,11 +174,7 @@ class _Run:
                 seed=self.plan.seed + number,
                 advance=lambda done, total: self.report(f"round {number}: training", done, total),
             )
-            part = place / "model.part"
-            shutil.rmtree(part, ignore_errors=True)
-            model.save_pretrained(str(part), create_model_card=False)
-            _replace_folder(part, place / "model")
-            shutil.rmtree(part)
+            _save(model, place / "model")
             done = {**self.identity, "round": number, "mining": counts, "losses": losses}
             done["figures"] = self._figures(model)
             write_atomically(place / "manifest.json", json.dumps(done, indent=2) + "\n")
@@ -239,7 +235,16 @@ class _Run:
         return values
 
 
-def _replace_folder(source: Path, target: Path) -> None:
+def _save(model: Any, folder: Path) -> None:
+    """Write a model's folder such that it is there whole or not at all."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.save_pretrained(str(part), create_model_card=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+
+
+def _copy(source: Path, target: Path) -> None:
     """Make the target a copy of the source."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)

@@ -107,7 +107,8 @@ def test_shares_of_the_kinds(examples: list[Example]) -> None:
     total = len(examples)
     longer = sum(2 <= len(example.segments) <= 8 for example in examples)
     assert longer / total > 0.15
-    assert 0.05 < kinds["request"] / total < 0.2
+    # Eight of 124 parts of the four fifths with one segment: 5.2 %, with a deviation of 0.44.
+    assert 0.035 < kinds["request"] / total < 0.07
     assert kinds["answered"] / total > 0.18
     for kind in (
         "inverse",

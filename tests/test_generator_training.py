@@ -26,7 +26,7 @@ from tiny_tokenizers import byte_level
 
 from retrievers import GivenPassages
 from selfrag import SelfRAG
-from selfrag.training.errors import StageChanged, UnusableBase
+from selfrag.training.errors import GateFailed, StageChanged, UnusableBase
 from selfrag.training.generator.encoded import encode_files
 from selfrag.training.generator.encoding import RowEncoder
 from selfrag.training.generator.model import Trainee
@@ -223,6 +223,17 @@ def test_muon_and_minutes_resume_too(tmp_path: Path, plan: GeneratorPlan) -> Non
     after = losses(tmp_path / "run")
     assert after[:3] == before[:3] and len(after) == done.steps > 4
     assert done.seconds >= 1.2
+
+
+def test_a_run_that_does_not_learn_is_stopped_at_its_gate(
+    tmp_path: Path, plan: GeneratorPlan
+) -> None:
+    source = rows_file(tmp_path, every_row())
+    gated = replace(plan, gate_minutes=1e-9, gate_loss=1e-6)
+    with pytest.raises(GateFailed, match="the gate asks for 1e-06"):
+        train_generator([source], tmp_path / "run", gated, silent)
+    passed = train_generator([source], tmp_path / "run", replace(gated, gate_loss=100.0), silent)
+    assert passed.losses["words"] < 100
 
 
 def test_other_rows_or_another_plan_are_refused(tmp_path: Path, plan: GeneratorPlan) -> None:

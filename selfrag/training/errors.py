@@ -31,6 +31,10 @@ class UnusableBase(TrainingError, ValueError):
     exit_code = EXIT_MODEL
 
 
+class GateFailed(TrainingError):
+    """A run has not learnt by its gate what it needs; its checkpoints are kept."""
+
+
 class InvalidOptions(TrainingError, ValueError):
     """An option of the training pipeline has a value that is not allowed."""
 

@@ -13,7 +13,16 @@ from typing import Any, Literal
 from selfrag.errors import EXIT_INPUT
 from selfrag.training.errors import TrainingError
 
-CHANGEABLE = ("epochs", "max_minutes", "checkpoint_minutes", "log_steps", "card", "export_dtype")
+CHANGEABLE = (
+    "epochs",
+    "max_minutes",
+    "checkpoint_minutes",
+    "log_steps",
+    "card",
+    "export_dtype",
+    "gate_minutes",
+    "gate_loss",
+)
 """Settings that may differ when a run is taken up again."""
 
 
@@ -76,6 +85,10 @@ class GeneratorPlan:
             predict a passage from its question is to learn which passages fit.
         precision: "auto" is bfloat16 where the device computes in it. attention: "auto", or an
             implementation of transformers. compiled: through torch.compile.
+        gate_minutes, gate_loss: after so many minutes the mean loss of words in the last logged
+            steps must be at most this, or the run stops before hours are spent; None for no gate.
+            In rows about invented things words can only be copied: a model that has not learnt
+            that by then never judges well either.
         export_dtype: of the exported weights. card: text of the exported model's README.md.
     """
 
@@ -111,6 +124,8 @@ class GeneratorPlan:
     seed: int = 1
     checkpoint_minutes: float = 10.0
     log_steps: int = 50
+    gate_minutes: float | None = None
+    gate_loss: float = 1.0
     export_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     card: str = ""
 
@@ -123,6 +138,7 @@ class GeneratorPlan:
         _require(self.lora is None or not own, "lora", self, "absent where `size` is given")
         positive = ["epochs", "max_minutes", "tokens", "accumulate", "max_length", "rate", "clip"]
         positive += ["control_weight", "relevant_weight", "checkpoint_minutes", "log_steps"]
+        positive += ["gate_minutes", "gate_loss"]
         for name in positive:
             value = getattr(self, name)
             _require(value is None or value > 0, name, self, "greater than 0")

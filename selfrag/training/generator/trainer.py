@@ -34,7 +34,7 @@ from transformers import (
 )
 
 from decoding.vocabulary import ReflectionVocabulary
-from selfrag.training.errors import TrainingError, UnusableBase
+from selfrag.training.errors import GateFailed, TrainingError, UnusableBase
 from selfrag.training.generator.encoded import EncodedRows
 from selfrag.training.generator.encoding import EncodedRow
 from selfrag.training.generator.model import Trainee, in_bfloat16
@@ -339,6 +339,7 @@ class _RunControl(TrainerCallback):
         self._last = self._saved = self._marked = 0.0
         self._tokens = 0
         self._steps_here = 0
+        self._gate_passed = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -385,12 +386,29 @@ class _RunControl(TrainerCallback):
         table = torch.tensor([seconds], dtype=torch.float64, device=self.trainer.args.device)
         return float(broadcast(table)[0])
 
+    def _check_gate(self, progress: Progress) -> None:
+        """Stop a run that is not worth its time, once, where the plan has a gate."""
+        plan = self.trainer.plan
+        if plan.gate_minutes is None or self._gate_passed:
+            return
+        if progress.seconds < 60 * plan.gate_minutes:
+            return
+        words = (progress.losses or {}).get("words", 0.0)
+        if words > plan.gate_loss:
+            raise GateFailed(
+                f"After {progress.seconds / 60:.1f} minutes the loss of words is {words:.3f}; "
+                f"the gate asks for {plan.gate_loss:g}.",
+                "Change data or rate, or raise `gate_loss` and run it again: it goes on.",
+            )
+        self._gate_passed = True
+
     def _log(self, rate: float) -> None:
         trainer, progress = self.trainer, self.trainer.progress
         sums = trainer.take_sums()
         if sums is None:
             return
         progress.loss, progress.losses = sums
+        self._check_gate(progress)
         seconds = progress.seconds - self._marked
         tokens = progress.tokens - self._tokens
         self._marked, self._tokens = progress.seconds, progress.tokens

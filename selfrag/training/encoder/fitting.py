@@ -105,7 +105,11 @@ def fit(
         """Tells how far training has come."""
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            advance(state.global_step, state.max_steps)
+            advance(min(state.global_step, state.max_steps), state.max_steps)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            # The last epoch may have a batch less than the first, which the total is made of.
+            advance(state.max_steps, state.max_steps)
 
     columns = {
         "query": [row.query for row in rows],

@@ -140,7 +140,7 @@ class Chains:
             for one in links:
                 description = _described(one, description, rng, held)
             question = _question(link.target, asked, description, rng, held)
-            if question is None:
+            if question is None or _names(question, link.target):
                 continue
             told = tuple(_told(one, rng) for one in links)
             facts = [*((one.thing, one.key) for one in links), (link.target, asked.key)]
@@ -161,6 +161,14 @@ class Chains:
             and target.values[relation.key].lower() != link.thing.name.lower()
         ]
         return rng.choice(relations) if relations else None
+
+
+def _names(question: str, target: Entity) -> bool:
+    """Whether the question says the name that it asks to find; a country's is in its adjective's
+    neighbourhood too often ("the capital of ... Guinea") to be ruled out."""
+    if target.kind.key in ("country", "record"):
+        return False
+    return target.name.lower() in question.lower()
 
 
 def _described(link: Link, spoken: str, rng: Random, held: bool) -> str:

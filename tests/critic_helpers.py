@@ -25,8 +25,8 @@ from indexes.passage import Passage
 from selfrag.training.critic.questions import CriticQuestion, Judgement
 
 COLOURS = ("red", "blue")
-SEEN = ("hat", "cup", "bus", "door", "bird", "boat", "coat", "lamp")
-UNSEEN = ("sock", "tent", "wall", "bell")
+NOUNS = ("hat", "cup", "bus", "door", "bird", "boat", "coat", "lamp")
+UNNOUNS = ("sock", "tent", "wall", "bell")
 
 
 def question(
@@ -41,7 +41,7 @@ def question(
     return CriticQuestion(group=group, **{**values, **more})
 
 
-def relevance(count: int, seed: int, nouns: tuple[str, ...] = SEEN) -> list[Judgement]:
+def relevance(count: int, seed: int) -> list[Judgement]:
     """IsRel by the overlap of words: relevant where the passage has the instruction's colour.
 
     That is always red: to tell whether two words are the same takes such a model hundreds of steps.
@@ -50,8 +50,11 @@ def relevance(count: int, seed: int, nouns: tuple[str, ...] = SEEN) -> list[Judg
     made = []
     for _ in range(count):
         read = rng.choice(COLOURS)
+        words = [read, *rng.sample(NOUNS, rng.randint(2, 4))]
+        rng.shuffle(words)
         label = RELEVANT if read == "red" else IRRELEVANT
-        made.append(Judgement(question("IsRel", "red", read, rng.choice(nouns)), label, "gold"))
+        passage = Passage("p", "Things", " ".join(words))
+        made.append(Judgement(question("IsRel", "red", passage=passage), label, "gold"))
     return made
 
 

@@ -29,7 +29,7 @@ from selfrag.rag import EMBEDDED_MODEL
 
 BATCH = 32
 QUERY: LaterQuery = "open"
-WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0)
+WEIGHTS = (0.0, 1.0, 3.0, 6.0)
 
 
 def answers_by_weight(

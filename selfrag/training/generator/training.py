@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from selfrag.training.errors import StageChanged, UnusableBase
+from selfrag.training.generator.control import newest_checkpoint
 from selfrag.training.generator.encoded import EncodingCounts, encode_files
 from selfrag.training.generator.encoding import RowEncoder
 from selfrag.training.generator.export import export_checkpoint
 from selfrag.training.generator.model import load_trainee
 from selfrag.training.generator.plan import CHANGEABLE, GeneratorPlan
-from selfrag.training.generator.trainer import GeneratorTrainer, newest_checkpoint
+from selfrag.training.generator.trainer import GeneratorTrainer
 from selfrag.training.stages import fingerprint, write_atomically
 
 

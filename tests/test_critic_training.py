@@ -52,7 +52,7 @@ FRESH = CriticPlan(
     fresh=tiny_encoder(),
     pieces=400,
     context=96,
-    epochs=2,
+    epochs=4,
     batch=16,
     rate=2e-3,
     warmup=0.1,
@@ -92,9 +92,9 @@ def test_a_fresh_encoder_learns_the_overlap_of_words(
     report = evaluate_critic(critic, relevance(60, seed=2))
     metrics = report.group("IsRel")
     assert metrics.accuracy.value is not None and metrics.accuracy.value >= 0.95
-    assert metrics.reliability is not None and metrics.reliability.error < 0.3
-    assert (record.read, record.used, record.steps) == (320, 320, 40)
-    assert [step for step, _ in record.losses] == [10, 20, 30, 40]
+    assert metrics.reliability is not None and metrics.reliability.error < 0.1
+    assert (record.read, record.used, record.steps) == (320, 320, 80)
+    assert [step for step, _ in record.losses] == list(range(10, 81, 10))
     assert record.losses[-1][1] < record.losses[0][1]
     assert record.warnings == [f"No judgement of {g}." for g in ("Retrieve", "IsSup", "IsUse")]
 
@@ -295,7 +295,7 @@ def test_a_temperature_is_fitted_saved_and_used(
     plain = ModelCritic.from_folder(folder, device="cpu")
     critic, fits = calibrate_critic(folder, split, device="cpu")
     fit = next(one for one in fits if one.group == "IsRel")
-    assert fit.temperature > 1.3  # a quarter of the labels is wrong, and the critic is sure
+    assert fit.temperature > 2  # a quarter of the labels is wrong, and the critic is sure
     assert fit.after is not None and fit.before is not None and fit.after < fit.before
     assert [one.temperature for one in fits if one.group != "IsRel"] == [1.0] * 3
     saved = ModelCritic.from_folder(folder, device="cpu")
@@ -368,3 +368,24 @@ def test_training_without_accelerate_names_the_extra(
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingExtra, match=r"selfrag\[train\]"):
         train_critic(FRESH, [file], tmp_path / "critic")
+
+
+def test_bfloat16_and_accumulated_batches_train_without_a_gpu(
+    bases: dict[str, Path], tmp_path: Path, short_steps: None
+) -> None:
+    file = write(tmp_path / "training.jsonl", all_groups()[:8])
+    plan = CriticPlan(
+        kind="language",
+        base=str(bases["pair"]),
+        context=300,
+        epochs=1,
+        batch=2,
+        accumulation=4,
+        precision="bfloat16",
+        rate=1e-3,
+    )
+    record = train_critic(plan, [file], tmp_path / "critic")
+    # The mean over four batches of two is the mean over one of eight.
+    whole = train_critic(replace(plan, batch=8, accumulation=1), [file], tmp_path / "whole")
+    assert record.steps == whole.steps == 1
+    assert record.losses[0][1] == pytest.approx(whole.losses[0][1], rel=0.02)

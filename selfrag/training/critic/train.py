@@ -197,6 +197,7 @@ def _trainer(plan: CriticPlan, network: Network, examples: list[Example], run: P
         weight_decay=0.0,
         seed=plan.seed,
         bf16=plan.precision == "bfloat16",
+        use_cpu=not torch.accelerator.is_available(),
         save_strategy="steps",
         save_steps=plan.save_every,
         save_total_limit=2,

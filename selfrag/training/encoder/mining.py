@@ -11,6 +11,7 @@ model's name, which does not change while it is trained. This module knows nothi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
@@ -55,12 +56,16 @@ class MiningCounts:
         return asdict(self)
 
 
-def encode(model: Any, texts: Sequence[str], *, queries: bool) -> Vectors:
-    """Vectors of length 1 with the model's own prompts for queries or passages, [texts, d]."""
+def encode(model: Any, texts: Sequence[str], batch: int, *, queries: bool) -> Vectors:
+    """Vectors of length 1 with the model's own prompts for queries or passages, [texts, d].
+
+    Args:
+        batch: texts in one forward pass.
+    """
     method = model.encode_query if queries else model.encode_document
     vectors = method(
         list(texts),
-        batch_size=64,
+        batch_size=batch,
         normalize_embeddings=True,
         convert_to_numpy=True,
         show_progress_bar=False,
@@ -100,13 +105,14 @@ def mine_negatives(
             f"{plan.negatives} negatives are wanted.",
             "Give more passages, or ask for fewer negatives.",
         )
-    passages = encode(model, list(data.passages.values()), queries=False)
+    batch = plan.mini_batch if plan.base else _QUERIES_AT_A_TIME
+    passages = encode(model, list(data.passages.values()), batch, queries=False)
     counts = MiningCounts(queries=len(data.queries))
     rng = Random(seed)
     made: list[tuple[str, ...]] = []
     for start in range(0, len(data.queries), _QUERIES_AT_A_TIME):
         group = data.queries[start : start + _QUERIES_AT_A_TIME]
-        vectors = encode(model, [query.text for query in group], queries=True)
+        vectors = encode(model, [query.text for query in group], batch, queries=True)
         spare = max(len(query.positives) for query in group)
         nearest = min(len(names), _LOOKED_AT * plan.depth + spare)
         cosines, found = faiss.knn(vectors, passages, nearest, faiss.METRIC_INNER_PRODUCT)
@@ -140,16 +146,24 @@ def _admissible(
     counts: MiningCounts,
 ) -> list[int]:
     """The first `plan.depth` of the found rows that may be negatives."""
-    positive = np.isin(found, right)
-    duplicate = (passages[found] @ passages[right].T).max(axis=1) >= plan.duplicate
-    near = np.zeros_like(positive)
-    if plan.margin is not None:
-        near = cosines > floor - abs(floor) * plan.margin
-    counts.positives += int(positive.sum())
-    counts.duplicates += int((duplicate & ~positive).sum())
-    counts.near += int((near & ~duplicate & ~positive).sum())
-    free = ~(positive | duplicate | near | np.isin(found, taken))
-    return [int(row) for row in found[free][: plan.depth]]
+    ceiling = math.inf if plan.margin is None else floor - abs(floor) * plan.margin
+    alike = (passages[found] @ passages[right].T).max(axis=1) >= plan.duplicate
+    answers, negatives = set(right), set(taken)
+    free: list[int] = []
+    for row, cosine, duplicate in zip(
+        found.tolist(), cosines.tolist(), alike.tolist(), strict=True
+    ):
+        if row in answers:
+            counts.positives += 1
+        elif duplicate:
+            counts.duplicates += 1
+        elif cosine > ceiling:
+            counts.near += 1
+        elif row not in negatives:
+            free.append(row)
+            if len(free) == plan.depth:
+                break
+    return free
 
 
 def _at_random(rng: Random, rows: int, taken: set[int], wanted: int) -> list[int]:

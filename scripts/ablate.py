@@ -51,17 +51,14 @@ SHARES = (0.125, 0.25, 0.5)
 
 def main() -> int:
     """Measure, print, and write the report where one is asked for."""
-    from selfrag.errors import exit_code_of
+    from selfrag.evaluation.exits import run_to_exit_code
 
     options = _parser().parse_args()
-    try:
-        made = _measure(options)
-    except (KeyboardInterrupt, Exception) as error:
-        code = exit_code_of(error)
-        if code == 1:
-            raise
-        print(f"error: {error or 'interrupted'}", file=sys.stderr)
-        return code
+    return run_to_exit_code(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    made = _measure(options)
     if options.json:
         data = {name: [one.to_dict() for one in group] for name, group in made.items()}
         print(json.dumps(data, ensure_ascii=False))

@@ -33,17 +33,14 @@ if __name__ == "__main__":
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
-    from selfrag.errors import exit_code_of
+    from selfrag.evaluation.exits import run_to_exit_code
 
     options = _parser().parse_args(arguments)
-    try:
-        values = _run(options)
-    except (KeyboardInterrupt, Exception) as error:
-        code = exit_code_of(error)
-        if code == 1:
-            raise
-        print(f"error: {error or 'interrupted'}", file=sys.stderr)
-        return code
+    return run_to_exit_code(lambda: _measure(options))
+
+
+def _measure(options: argparse.Namespace) -> int:
+    values = _run(options)
     if options.json:
         print(json.dumps(values, ensure_ascii=False))
     else:

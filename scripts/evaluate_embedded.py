@@ -75,17 +75,10 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the evaluation; returns the exit code."""
-    from selfrag.errors import exit_code_of
+    from selfrag.evaluation.exits import run_to_exit_code
 
     options = _parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except (KeyboardInterrupt, Exception) as error:
-        code = exit_code_of(error)
-        if code == 1:
-            raise
-        print(f"error: {error or 'interrupted'}", file=sys.stderr)
-        return code
+    return run_to_exit_code(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

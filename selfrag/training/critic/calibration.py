@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from selfrag.evaluation.calibration_error import expected_calibration_error
 from selfrag.evaluation.intervals import Proportion
 
 BINS = 15
@@ -65,15 +66,14 @@ class Reliability:
             raise ValueError("a confidence lies outside 0 to 1")
         edges = np.linspace(0.0, 1.0, bins + 1)
         places = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, bins - 1)
-        found, error = [], 0.0
+        found = []
         for place in range(bins):
             members: list[int] = np.flatnonzero(places == place).tolist()
             share = Proportion.of(bool(right[member]) for member in members)
             mean = float(values[members].mean()) if len(members) else None
-            if mean is not None and share.value is not None:
-                error += len(members) / len(values) * abs(share.value - mean)
             low, high = float(edges[place]), float(edges[place + 1])
             found.append(ReliabilityBin(low, high, mean, share))
+        error = expected_calibration_error(np.clip(values, 0.0, 1.0), list(right), bins)
         return cls(tuple(found), error)
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,7 +18,6 @@ TINY: dict[str, Any] = {
             "long": 3,
             "read": 4,
             "unanswerable": 6,
-            "beside": 4,
             "requests": 6,
             "seed": 3,
         },

@@ -13,6 +13,7 @@ from scripted_rag import NO_SUPPORT, ListRetriever, literal, passages, prompts, 
 from tiny_models import ScriptedBackend
 
 from decoding.config import DecodingConfig
+from indexes.passage import Passage
 from selfrag.answer import NOT_FOUND, Answer
 from selfrag.evaluation.comparisons import compare, configurations
 from selfrag.evaluation.critiques import (
@@ -170,6 +171,17 @@ def test_what_is_true_of_a_tree() -> None:
     assert not greeting.truth
     assert utility_readings([ask(asked("1", "no_retrieval"))]) == []
     assert [one.truth for one in utility_readings([ask(asked("1", "unanswerable"))])] == [False]
+
+
+def test_a_passage_about_something_else_that_may_answer_is_left_out() -> None:
+    """p1 is no evidence and says "a": it counts only where it is about the same thing."""
+    known = asked("1", "single_hop", "w1", evidence=(("p2",),))
+    for title, truths in (("p2", [False, True]), ("Other", [True])):
+        found = [Passage("p1", title, "w1"), Passage("p2", "p2", "w2")]
+        rag, _ = scripted(SCRIPT, ListRetriever(found), mode="always")
+        with rag:
+            (outcome,) = evaluate(rag, [known], "always", sample=0).outcomes
+        assert [one.truth for one in relevance_readings([outcome])] == truths
 
 
 def test_given_up_branches_are_read_too() -> None:

@@ -237,8 +237,18 @@ def drafts(draw: st.DrawFn) -> Draft:
             break
     utility = 1 if refused else draw(st.integers(1, 5))
     asides = {f"p{n}": draw(text) for n in range(3)}
+    tokens, worths = st.sampled_from(GROUPS["IsSup"]), st.sampled_from([None, 1, 3, 5])
+    said = st.lists(st.tuples(text, tokens, worths), max_size=2).map(tuple)
     output = " ".join(one.text for one in segments)
-    return Draft("row", "Q?", tuple(segments), output, utility=utility, asides=asides)
+    return Draft(
+        "row",
+        "Q?",
+        tuple(segments),
+        output,
+        utility=utility,
+        asides=asides,
+        judged={"p0": draw(said), "p1": draw(said)},
+    )
 
 
 OPTIONS = st.builds(
@@ -324,6 +334,29 @@ def test_asides_must_be_sentences() -> None:
     for wrong in ({"p": ""}, ["p"], {"p": 3}):
         with pytest.raises(InvalidRow, match="asides"):
             SourceRow.from_dict({**row, "asides": wrong})
+
+
+def test_sentences_to_judge_have_their_labels() -> None:
+    from selfrag.training.sources import SourceRow
+
+    said = {
+        "p": [["It says so.", "[Partially supported]", 3], ["Not so.", "[Fully supported]", None]]
+    }
+    row = {"id": "a", "instruction": "Q?", "output": "x", "judged": said}
+    read = SourceRow.from_dict(row)
+    assert read.judged == {"p": tuple(tuple(one) for one in said["p"])}
+    assert SourceRow.from_dict(read.to_dict()) == read
+    assert read.to_dict()["judged"] == said
+    for wrong in (
+        ["p"],
+        {"p": "text"},
+        {"p": [["It says so."]]},
+        {"p": [["", "[Fully supported]", 5]]},
+        {"p": [["It says so.", "[Relevant]", 5]]},
+        {"p": [["It says so.", "[Fully supported]", 6]]},
+    ):
+        with pytest.raises(InvalidRow, match="judged"):
+            SourceRow.from_dict({**row, "judged": wrong})
 
 
 def hotpot_rows(count: int) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:

@@ -140,6 +140,35 @@ def test_a_passage_beside_the_question_goes_on_with_what_it_says(tmp_path: Path)
     assert benin.learnt and not benin.accepted
 
 
+def test_sentences_to_judge_stand_behind_the_chosen_passage(tmp_path: Path) -> None:
+    """One branch each, not learnt; of a passage that is not gone on from there are none."""
+    said = {
+        "togo": [
+            ("Lomé is Togo's capital.", "[Fully supported]", 5),
+            (FIRST, "[No support / Contradictory]", 1),
+        ],
+        "cfa": [("Togo pays with cowries.", "[No support / Contradictory]", None)],
+        "benin": [("Benin lies west.", "[No support / Contradictory]", 1)],
+    }
+    world = [{**WORLD[0], "judged": said}]
+    (hop,) = read_training_rows(make(tmp_path, world, world_critic(), FOUND))
+    judged = [one for one in hop.segments if not one.learnt]
+    assert [
+        (one.parent, one.passage and one.passage.id, one.sentence, one.support, one.utility)
+        for one in judged
+    ] == [
+        (-1, "togo", "Lomé is Togo's capital.", "[Fully supported]", 5),
+        (1, "cfa", "Togo pays with cowries.", "[No support / Contradictory]", None),
+    ]
+    assert all(one.relevance == "[Relevant]" for one in judged)
+    (tmp_path / "chains").mkdir()
+    plain = make(
+        tmp_path / "chains", world, world_critic(), FOUND, options=replace(PLAIN, trees=False)
+    )
+    (chain,) = read_training_rows(plain)
+    assert all(one.learnt for one in chain.segments)
+
+
 def test_queries_hold_no_answer_unless_asked_for(tmp_path: Path) -> None:
     sources = write_sources(tmp_path / "sources.jsonl", WORLD)
     fair = ScriptedRetriever(FOUND)

@@ -9,10 +9,14 @@ from random import Random
 
 import pytest
 
+from selfrag.controller.options import listed_options, read_option
 from selfrag.training.mini.chains import _relative, chain, described
 from selfrag.training.mini.choices import choice
 from selfrag.training.mini.claims import claim
+from selfrag.training.mini.example import FULLY, NO_SUPPORT, PARTIALLY
 from selfrag.training.mini.inventor import Inventor
+from selfrag.training.mini.judged import SentencesToJudge
+from selfrag.training.mini.lexicon import value_items
 from selfrag.training.mini.lists import several
 from selfrag.training.mini.material import Material
 from selfrag.training.mini.schemas import read_entities
@@ -82,22 +86,43 @@ def test_claims_are_true_as_often_as_false(material: Material) -> None:
     assert 140 < verdicts["true"] < 260
 
 
-def test_the_letter_stands_before_the_right_option(material: Material) -> None:
+def test_the_answer_names_one_option(material: Material) -> None:
+    """What a reader of the answer takes for its letter is the letter of the right option."""
     letters: Counter[str] = Counter()
     for _ in range(300):
         asked = choice(material)
         (step,) = asked.steps
-        found = re.search(r", so the answer is ([ABCD])\.$", step.sentence)
-        assert found is not None
-        letters[found.group(1)] += 1
-        shown = re.search(
-            rf"(?<!\w){found.group(1)}[:).]\s*(.+?)(?:\n|$|[,;]? \(?[B-D][:).])", asked.text
-        )
-        assert shown is not None, asked.text
-        option = shown.group(1).lower().removesuffix(" choose one.")
-        step_says = (step.entity.values[step.key].lower(), step.entity.spoken.lower())
-        assert any(text in option or option in text for text in step_says), asked
+        options = listed_options(asked.text)
+        letter = read_option(step.sentence, options)
+        assert letter is not None, asked
+        letters[letter] += 1
+        option = options[letter].lower()
+        said = (step.entity.values[step.key].lower(), step.entity.spoken.lower())
+        assert any(text in option or option in text for text in said), asked
     assert min(letters.values()) > 40
+
+
+def test_sentences_are_judged_by_what_the_passage_states(material: Material) -> None:
+    """No sentence has two labels, however often it is drawn, and what is supported holds a value
+    that the passage states."""
+    judge = SentencesToJudge(material)
+    labels: Counter[str] = Counter()
+    for _ in range(60):
+        entity = material.entity()
+        relation = material.rng.choice(material.asked(entity))
+        keys = material.company(entity, relation.key)
+        items = {i for key in keys for i in value_items(entity.values[key])}
+        given: dict[str, str] = {}
+        for _ in range(12):
+            for sentence, token, worth in judge.draw(entity, keys, relation.key):
+                labels[token] += 1
+                assert given.setdefault(sentence, token) == token, (sentence, keys)
+                assert sentence.endswith(".") and "{" not in sentence
+                worths = {FULLY: {5, 2}, PARTIALLY: {3}, NO_SUPPORT: {1}}
+                assert worth in worths[token]
+                if token == FULLY and entity.kind.key != "term":
+                    assert any(item in sentence.lower() for item in items), (sentence, items)
+    assert min(labels.values()) > 0.2 * sum(labels.values())
 
 
 def test_a_list_asks_for_every_fact(material: Material) -> None:

@@ -5,9 +5,10 @@ from the answers' trees; nothing is asked again.
 
 - IsRel: p(Relevant) / (p(Relevant) + p(Irrelevant)) of every branch of the first segment of the
   single-hop questions, also of those that were given up later. Right is what the question's
-  `evidence` names; where none is given, a passage whose title or text contains an acceptable
-  answer as whole words. The latter is noisy: a passage may hold the words by chance, or say the
-  same in others.
+  `evidence` names. A passage about something else (none of the evidence has its title) that
+  contains an acceptable answer as whole words may answer too, or not: it is left out. Where no
+  evidence is given, right is a passage whose title or text contains an acceptable answer; that is
+  noisy, since a passage may hold the words by chance, or say the same in others.
 - Retrieve: p(Retrieval) / (p(Retrieval) + p(No Retrieval)) of the first decision, against whether
   retrieval was wanted. The threshold of the decision itself is not asked.
 - IsUse: p(Utility 4 or 5) within the group at the end of the best hypothesis, where it finished
@@ -113,19 +114,18 @@ def utility_readings(outcomes: Sequence[Outcome]) -> list[Reading]:
 def _branches(outcome: Outcome) -> Iterator[Reading]:
     question, tree = outcome.question, outcome.answer.tree
     evidence = {passage for ids in question.evidence for passage in ids}
-    for node in tree.get("nodes", ()) if tree else ():
+    nodes = tree.get("nodes", ()) if tree else ()
+    titles = {node.get("passage_title") for node in nodes if node["passage_id"] in evidence}
+    for node in nodes:
         measured = node["distributions"].get("IsRel")
         if node["depth"] != 1 or node["action"] != "retrieve" or measured is None:
             continue
         probability = ReflectionDistribution.from_dict(measured).share("relevant")
         if probability is None:
             continue
-        truth = (
-            node["passage_id"] in evidence
-            if evidence
-            else any(
-                contains_answer(text, question.answers)
-                for text in (node.get("passage_title") or "", node.get("passage_text") or "")
-            )
-        )
+        texts = (node.get("passage_title") or "", node.get("passage_text") or "")
+        answers = any(contains_answer(text, question.answers) for text in texts)
+        truth = node["passage_id"] in evidence if evidence else answers
+        if evidence and answers and not truth and node.get("passage_title") not in titles:
+            continue
         yield Reading(question.id, probability, truth, bool(evidence))

@@ -13,13 +13,15 @@ One JSON object a line. Keys:
   that bring a pool of their own (HotpotQA); otherwise passages come from an index.
 - `asides` (optional): {passage id: sentence}: what such a passage says that was not asked, for
   passages that look as if they answered.
+- `judged` (optional): {passage id: [[sentence, IsSup token, utility or null], ...]}: sentences in
+  whatever words that are only there to be judged, where the answer goes on from that passage.
 
 This module knows nothing of critics, retrievers and tokenizers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +29,9 @@ from decoding.vocabulary import GROUPS
 from indexes.errors import InvalidPassage
 from indexes.passage import Passage
 from selfrag.training.errors import InvalidRow
+
+JudgedSentences = Mapping[str, Sequence[tuple[str, str, int | None]]]
+"""Passage id -> sentences, each with its IsSup token, and its utility if the output ends there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class SourceRow:
     needs_retrieval: bool | None = None
     passages: tuple[Passage, ...] = ()
     asides: Mapping[str, str] = field(default_factory=dict, hash=False)
+    judged: JudgedSentences = field(default_factory=dict, hash=False)
 
     @property
     def prompt(self) -> str:
@@ -100,6 +106,8 @@ class SourceRow:
             ]
         if self.asides:
             values["asides"] = dict(self.asides)
+        if self.judged:
+            values["judged"] = {name: [*map(list, said)] for name, said in self.judged.items()}
         return values
 
     @classmethod
@@ -152,7 +160,26 @@ class SourceRow:
             needs_retrieval=needs_retrieval,
             passages=passages,
             asides=dict(asides),
+            judged=_judged(values.get("judged") or {}, row_id),
         )
+
+
+def _judged(values: Any, row_id: str) -> JudgedSentences:
+    try:
+        found = {
+            str(name): tuple((str(text), str(token), worth) for text, token, worth in said)
+            for name, said in values.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        found = {"": (("", "", None),)}
+    for text, token, worth in (one for said in found.values() for one in said):
+        known = token in GROUPS["IsSup"] and worth in (None, 1, 2, 3, 4, 5)
+        if not text.strip() or not known:
+            raise InvalidRow(
+                f"Row {row_id!r}: `judged` is {values!r}.",
+                "Give [sentence, IsSup token, utility or null] for each passage id.",
+            )
+    return found
 
 
 def _segment(values: Any, row_id: str) -> SourceSegment:

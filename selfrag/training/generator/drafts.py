@@ -14,6 +14,7 @@ from typing import Any
 
 from decoding.vocabulary import RETRIEVAL
 from indexes.passage import Passage
+from selfrag.training.sources import JudgedSentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class Draft:
     """A row on its way; see the module's text.
 
     Attributes:
-        id, instruction, input, dataset, utility, needs_retrieval, asides: as in `SourceRow`.
+        id, instruction, input, dataset, utility, needs_retrieval, asides, judged: as in
+            `SourceRow`.
         segments: at least one.
         pool: passages that belong to the row alone; not carried on once candidates are drawn.
         output: the whole text that answers.
@@ -140,6 +142,7 @@ class Draft:
     utility: int | None = None
     needs_retrieval: bool | None = None
     asides: Mapping[str, str] = field(default_factory=dict, hash=False)
+    judged: JudgedSentences = field(default_factory=dict, hash=False)
     pool: tuple[Passage, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     utility_assumed: bool = False
@@ -172,6 +175,8 @@ class Draft:
             values["utility_assumed"] = True
         if self.asides:
             values["asides"] = dict(self.asides)
+        if self.judged:
+            values["judged"] = {name: [*map(list, said)] for name, said in self.judged.items()}
         if self.pool:
             values["pool"] = [
                 {"id": one.id, "title": one.title, "text": one.text} for one in self.pool
@@ -187,6 +192,10 @@ class Draft:
         """The draft that `to_dict` wrote."""
         given = dict(values)
         given["segments"] = tuple(map(DraftSegment.from_dict, given["segments"]))
+        given["judged"] = {
+            name: tuple((text, token, worth) for text, token, worth in said)
+            for name, said in given.get("judged", {}).items()
+        }
         given["pool"] = tuple(Passage(**one) for one in given.get("pool", ()))
         given["left_out"] = tuple(LeftOut(*one) for one in given.get("left_out", ()))
         return cls(**given)

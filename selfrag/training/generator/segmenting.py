@@ -97,6 +97,7 @@ def draft_of(row: SourceRow, shortest: int) -> Draft:
         utility=row.utility,
         needs_retrieval=row.needs_retrieval,
         asides=row.asides,
+        judged=row.judged,
         pool=row.passages,
     )
     _require_unicode(draft)
@@ -108,6 +109,7 @@ def _require_unicode(draft: Draft) -> None:
     texts = [draft.id, draft.question, draft.output, *(one.text for one in draft.segments)]
     texts += [text for one in draft.pool for text in (one.id, one.title, one.text)]
     texts += draft.asides.values()
+    texts += [text for said in draft.judged.values() for text, _, _ in said]
     for text in texts:
         try:
             text.encode()

@@ -6,7 +6,8 @@ In a tree every candidate of a segment is a branch behind the path chosen so far
 - up to `told` other relevant ones get the sentence and their own support, and where they support
   the last segment the output's utility; further ones end with `[Relevant]`;
 - irrelevant ones end with `[Irrelevant]`; a share of them goes on with the refusal, and one may go
-  on with what it does say, read as if it were relevant (`accepted`): fully supported, of no use.
+  on with what it does say, read as if it were relevant (`accepted`): fully supported, of no use;
+- sentences that the row brings to be judged by the chosen passage stand behind it, one branch each.
 
 A chain has the chosen ones only. Sentences that their passage does not support are there to be
 judged, not to be learnt. This module knows nothing of critics and retrievers.
@@ -69,8 +70,10 @@ def rows_of(draft: Draft, options: GeneratorDataOptions) -> list[TrainingRow]:
         branches = _branches(draft, place, parent, utility, options) if options.trees else {}
         branches[segment.chosen or 0] = goes_on
         ordered = [branches[at] for at in sorted(branches)]
-        parent = len(path) + ordered.index(goes_on)
+        parent, before = len(path) + ordered.index(goes_on), parent
         path.extend(ordered)
+        if options.trees:
+            path.extend(_judged(before, draft, segment, chosen))
     rows = [TrainingRow(draft.id, draft.instruction, tuple(path), draft.input, draft.dataset)]
     negative = None if options.trees else _negative(draft, options)
     return rows if negative is None else [*rows, negative]
@@ -133,6 +136,19 @@ def _told(
         utility,
         learnt=segment.learnt and (supported or options.learn_unsupported),
     )
+
+
+def _judged(
+    parent: int, draft: Draft, segment: DraftSegment, chosen: Candidate
+) -> list[TreeSegment]:
+    """The sentences that the chosen passage is to judge; none where it does not help."""
+    if chosen.relevance != RELEVANT:
+        return []
+    return [
+        TreeSegment(parent, RETRIEVAL, text, chosen.passage, RELEVANT, support, worth, learnt=False)
+        for text, support, worth in draft.judged.get(chosen.passage.id, ())
+        if text != segment.text
+    ]
 
 
 def _refusal(parent: int, candidate: Candidate, options: GeneratorDataOptions) -> TreeSegment:

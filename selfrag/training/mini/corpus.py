@@ -37,7 +37,20 @@ def slug(name: str) -> str:
 
 
 def corpus_rows(entities: Iterable[Entity]) -> Iterator[CorpusRow]:
-    """All passages, in the order of the entities and of their kinds' plans.
+    """All passages, in the order of `statements`."""
+    for row_id, entity, stated in statements(entities):
+        rng = Random(int.from_bytes(sha256(row_id.encode()).digest()[:8], "big"))
+        yield CorpusRow(
+            id=row_id,
+            title=entity.title,
+            text=passage_text(entity, stated, rng),
+            metadata={"as_of": AS_OF, "kind": entity.kind.key},
+        )
+
+
+def statements(entities: Iterable[Entity]) -> Iterator[tuple[str, Entity, tuple[str, ...]]]:
+    """Of each passage its id, the thing and the relations that it states, in the order of the
+    entities and of their kinds' plans.
 
     Ids are unique: a second thing of the same kind and title is left out when it says nothing new,
     and numbered otherwise.
@@ -61,11 +74,4 @@ def corpus_rows(entities: Iterable[Entity]) -> Iterator[CorpusRow]:
             if not stated or any(said.issuperset(stated) for said in seen):
                 continue
             seen.append(set(stated))
-            row_id = f"{name}/{plan}"
-            rng = Random(int.from_bytes(sha256(row_id.encode()).digest()[:8], "big"))
-            yield CorpusRow(
-                id=row_id,
-                title=entity.title,
-                text=passage_text(entity, stated, rng),
-                metadata={"as_of": AS_OF, "kind": entity.kind.key},
-            )
+            yield f"{name}/{plan}", entity, tuple(stated)

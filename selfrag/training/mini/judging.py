@@ -23,7 +23,7 @@ from selfrag.training.mini.example import (
     Segment,
     helpless,
 )
-from selfrag.training.mini.material import OVERLAPS, Material, same_person
+from selfrag.training.mini.material import Material, closed_keys, same_person
 from selfrag.training.mini.parts import steps_told
 from selfrag.training.mini.reading import Fact, Reader, Section
 from selfrag.training.mini.schemas.questions import plain_question, question, with_habits
@@ -69,15 +69,6 @@ MENTIONS: dict[str, tuple[tuple[str, str], ...]] = {
 """Kind of a thing -> kinds and relations whose value may be such a thing."""
 ANSWERED_BY_MENTION = {"field", "known_for", "description", "who", "creator", "sort", "country"}
 """Relations that a passage which mentions the thing may answer after all."""
-
-
-def closed_keys(key: str) -> set[str]:
-    """The relation and those that a question for it may mean as well."""
-    closed = {key}
-    for group in OVERLAPS:
-        if key in group:
-            closed |= group
-    return closed
 
 
 class Judging:

@@ -46,6 +46,15 @@ OVERLAPS: tuple[frozenset[str], ...] = (
 )
 
 
+def closed_keys(key: str) -> set[str]:
+    """The relation and those that a question for it may mean as well."""
+    closed = {key}
+    for group in OVERLAPS:
+        if key in group:
+            closed |= group
+    return closed
+
+
 class Material:
     """Draws things and passages. All that is random comes from `rng`, in the order of the calls."""
 
@@ -97,10 +106,7 @@ class Material:
 
     def other_keys(self, entity: Entity, key: str) -> tuple[str, ...]:
         """Relations of the thing for a passage that leaves this one open."""
-        closed = {key}
-        for group in OVERLAPS:
-            if key in group:
-                closed |= group
+        closed = closed_keys(key)
         others = [r.key for r in self.asked(entity) if r.key not in closed]
         if entity.kind.key == "record":
             others = []

@@ -20,16 +20,17 @@ from typing import Any
 from selfrag.training.mini.asked import Asked, Step
 from selfrag.training.mini.chains import chain
 from selfrag.training.mini.choices import choice
-from selfrag.training.mini.claims import claim, falsified
+from selfrag.training.mini.claims import claim
 from selfrag.training.mini.corpus import slug
-from selfrag.training.mini.example import NO_SUPPORT, PARTIALLY, UNKNOWN
+from selfrag.training.mini.example import UNKNOWN
 from selfrag.training.mini.generator import no_passage
 from selfrag.training.mini.inventor import Inventor
+from selfrag.training.mini.judged import SentencesToJudge
 from selfrag.training.mini.material import Material
 from selfrag.training.mini.parts import many_asked, overview_asked
 from selfrag.training.mini.reading import Reader
 from selfrag.training.mini.schemas.questions import question
-from selfrag.training.mini.schemas.relation import Entity, answer_sentence, embedded
+from selfrag.training.mini.schemas.relation import Entity, answer_sentence
 
 ABSENT = "absent"
 """Evidence that no corpus holds."""
@@ -38,7 +39,8 @@ ABSENT = "absent"
 @dataclass(frozen=True)
 class WorldPlan:
     """Rows of each sort. single: a relation of a thing; inverse: the thing by its value; chains:
-    two or three steps; long: lists and overviews; beside: true or false sentences to be judged."""
+    two or three steps; long: lists and overviews. judged: share of the single and inverse ones with
+    sentences in other words, to be judged."""
 
     single: int = 6000
     inverse: int = 2200
@@ -48,8 +50,8 @@ class WorldPlan:
     long: int = 2000
     read: int = 2500
     unanswerable: int = 3000
-    beside: int = 1800
     requests: int = 1500
+    judged: float = 0.6
     seed: int = 1
 
 
@@ -136,6 +138,7 @@ class World:
         self.plan, self.rng = plan, Random(plan.seed)
         self.material = Material(inventor, self.rng)
         self.reader = Reader(self.material)
+        self.judging = SentencesToJudge(self.material)
         self.registry = Registry(self.material)
         self._asked: list[tuple[str, Asked, bool]] = []
         self._others: list[Row] = []
@@ -158,7 +161,6 @@ class World:
             self._others.append(self._read())
         rows = [row for one in self._asked if (row := self._row(*one)) is not None]
         rows += self._others
-        rows += [self._beside() for _ in range(plan.beside)]
         rows += [self._unanswerable() for _ in range(plan.unanswerable)]
         rng.shuffle(rows)
         for number, row in enumerate(rows):
@@ -215,7 +217,13 @@ class World:
                 ]
         row = {"dataset": kind, "instruction": asked.text, "segments": segments, "utility": 5}
         if kind in ("single", "inverse"):
-            row["asides"] = registry.asides(asked.steps[0], self.rng)
+            step = asked.steps[0]
+            row["asides"] = registry.asides(step, self.rng)
+            if self.rng.random() < self.plan.judged:
+                row["judged"] = {
+                    name: self.judging.draw(step.entity, registry.passages[name][2], step.key)
+                    for name in registry.evidence(step)
+                }
         return row
 
     def _request(self) -> Row:
@@ -248,36 +256,6 @@ class World:
                 registry.passages[f"read/{len(registry.passages)}"] = (*passage, ())
         segments = [{"text": sentence, "evidence": [name]}]
         return {"dataset": "read", "instruction": text, "segments": segments, "utility": 5}
-
-    def _beside(self) -> Row:
-        """A sentence that is wrong or says more than its passage, to be judged only."""
-        rng, material = self.rng, self.material
-        while True:
-            entity = rng.choice(self.registry.listed)
-            relation = rng.choice(material.asked(entity))
-            wrong = falsified(material, entity, relation)
-            others = [r.key for r in material.asked(entity) if r.key != relation.key]
-            partial = bool(others) and rng.random() < 0.4
-            if wrong is not None:
-                break
-        step = Step.of(entity, relation.key)
-        evidence = self.registry.evidence(step)
-        sentence, support, utility = answer_sentence(wrong, relation.key), NO_SUPPORT, 2
-        if partial:
-            more = embedded(answer_sentence(entity, rng.choice(others)), entity)
-            sentence, support, utility = f"{step.sentence[:-1]}, and {more}", PARTIALLY, 3
-        segment = {
-            "text": sentence,
-            "evidence": [*evidence],
-            "learnt": False,
-            "support": support,
-        }
-        return {
-            "dataset": "beside",
-            "instruction": question(entity, relation, rng),
-            "segments": [segment],
-            "utility": utility,
-        }
 
     def _unanswerable(self) -> Row:
         """A question about a known thing that nothing answers, or about an unknown one."""

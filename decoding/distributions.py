@@ -42,12 +42,16 @@ class ReflectionDistribution:
     def from_log_probabilities(
         cls, group: TokenGroup, log_probabilities: Sequence[float]
     ) -> ReflectionDistribution:
-        """The distribution from one natural log-probability per token, in the group's order.
+        """The distribution from one natural log-probability per token, in the group's order, read
+        with the group's scaling where it has one.
 
         Raises:
             ValueError: the number of values is wrong, or one is not a number or plus infinity.
         """
-        return cls._make(group.name, group.labels, tuple(float(p) for p in log_probabilities))
+        values = tuple(float(p) for p in log_probabilities)
+        if group.scaling is not None and len(values) == len(group.labels):
+            values = group.scaling.apply(values)
+        return cls._make(group.name, group.labels, values)
 
     @classmethod
     def _make(

@@ -7,9 +7,11 @@ they contain. A passage that does not fit is cut at a sentence, never in the mid
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from decoding.codec import Part, PromptCodec
+from decoding.scaling import Scaling
 from decoding.vocabulary import ReflectionVocabulary
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
@@ -35,6 +37,10 @@ class PromptBuilder:
     def __init__(self, codec: PromptCodec, vocabulary: ReflectionVocabulary) -> None:
         self.codec = codec
         self.vocabulary = vocabulary
+
+    def scaled(self, scalings: Mapping[str, Scaling]) -> PromptBuilder:
+        """The same prompts; what is read behind them, read with these scalings."""
+        return PromptBuilder(self.codec, self.vocabulary.scaled(scalings))
 
     def question(self, instruction: str, question_input: str | None = None) -> tuple[int, ...]:
         """`### Instruction:` template, with an `### Input:` part when one is given."""

@@ -7,12 +7,13 @@ Table 1), as the published generator spells them. This module reads no text and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from decoding.errors import MissingControlTokens
+from decoding.scaling import Scaling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -63,11 +64,13 @@ class TokenGroup:
         name: "Retrieve", "IsRel", "IsSup" or "IsUse".
         strings: the control strings, in the order of `GROUPS`.
         ids: their token ids, in the same order.
+        scaling: how probabilities of the group are read; None reads them as they are.
     """
 
     name: GroupName
     strings: tuple[str, ...]
     ids: tuple[int, ...]
+    scaling: Scaling | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -169,6 +172,24 @@ class ReflectionVocabulary:
                 for token_id in sorted(shown)
             ),
         )
+
+    def scaled(self, scalings: Mapping[str, Scaling]) -> ReflectionVocabulary:
+        """The same tokens, the named groups read with their scalings; others as they are.
+
+        Raises:
+            ValueError: a group is unknown, or has another number of labels.
+        """
+        changes: dict[str, Any] = {}
+        fields = zip(("retrieve", "is_rel", "is_sup", "is_use"), self.groups, strict=True)
+        for field, group in fields:
+            scaling = scalings.get(group.name)
+            if scaling is not None and len(scaling.offsets) != len(group.labels):
+                raise ValueError(f"{scaling} does not fit the labels {group.labels}")
+            changes[field] = group if scaling is None else replace(group, scaling=scaling)
+        known = [group.name for group in self.groups]
+        if unknown := [name for name in scalings if name not in known]:
+            raise ValueError(f"scalings of unknown groups {unknown}; groups: {known}")
+        return replace(self, **changes)
 
     @property
     def groups(self) -> tuple[TokenGroup, TokenGroup, TokenGroup, TokenGroup]:

@@ -1,4 +1,4 @@
-"""Thresholds that were calibrated on a split and are stored with a model.
+"""What was calibrated on a split and is stored with a model: thresholds, and how groups are read.
 
 `calibration.json` beside the weights holds them; a model without the file is not calibrated, and
 then `Answer.answerable` stays None.
@@ -7,11 +7,13 @@ then `Answer.answerable` stays None.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from decoding.config import LaterQuery
+from decoding.scaling import Scaling
 from selfrag.errors import CorruptCheckpoint
 
 FILE_NAME = "calibration.json"
@@ -31,6 +33,8 @@ class Calibration:
             names none; None is the paper's 0.
         query: what later retrievals ask, where a configuration names nothing (see
             `DecodingConfig.query`); None is the paper's.
+        scalings: how the probabilities of a group are read (`decoding.scaling`), by group; others
+            are read as they are. The published procedures read all as they are.
     """
 
     relevance: float | None = None
@@ -39,6 +43,7 @@ class Calibration:
     utility: float | None = None
     w_ret: float | None = None
     query: LaterQuery | None = None
+    scalings: Mapping[str, Scaling] = field(default_factory=dict, hash=False)
 
     def answerable(
         self, relevance: float | None, support: float | None, utility: float | None = None
@@ -66,8 +71,12 @@ class Calibration:
                     raise ValueError(f"{name} is {data[name]!r}, which is no number")
             if data.get("query") not in (*get_args(LaterQuery), None):
                 raise ValueError(f"query is {data['query']!r}, not one of {get_args(LaterQuery)}")
-            return cls(**data)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+            scalings = {
+                name: Scaling(float(one["temperature"]), tuple(map(float, one["offsets"])))
+                for name, one in (data.pop("scalings", None) or {}).items()
+            }
+            return cls(**data, scalings=scalings)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise CorruptCheckpoint(
                 f"{path.name} of the model cannot be read: {error}.",
                 "Write it anew or remove it.",
@@ -75,7 +84,7 @@ class Calibration:
 
     def save(self, folder: Path) -> None:
         """Write the file into a model folder."""
-        data = {
+        data: dict[str, Any] = {
             "relevance": self.relevance,
             "support": self.support,
             "utility": self.utility,
@@ -83,4 +92,9 @@ class Calibration:
             "w_ret": self.w_ret,
             "query": self.query,
         }
+        if self.scalings:
+            data["scalings"] = {
+                name: {"temperature": one.temperature, "offsets": list(one.offsets)}
+                for name, one in self.scalings.items()
+            }
         (folder / FILE_NAME).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

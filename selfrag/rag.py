@@ -79,6 +79,7 @@ class SelfRAG:
         self.retriever = retriever
         self._prompts = prompts
         self._calibration = calibration or Calibration()
+        self._calibrated_prompts = prompts.scaled(self._calibration.scalings)
         self._context_limit = backend.context_limit
         self._scheduler = Scheduler(backend, store)
         self._recording = store is not None and store.mode == "record"
@@ -94,6 +95,7 @@ class SelfRAG:
         device: str = "auto",
         dtype: str = "auto",
         config: DecodingConfig | None = None,
+        calibration: Calibration | None = None,
         engine: Literal["batched", "reference"] = "batched",
         cache: str | Path | None = None,
         record: str | Path | None = None,
@@ -107,6 +109,7 @@ class SelfRAG:
             retriever: any `retrievers.base.Retriever`, in place of an index.
             device, dtype: see `selfrag.backends.checkpoint.load_checkpoint`.
             config: default settings of every question.
+            calibration: in place of the one that is stored with the model.
             engine: "batched", or "reference", the slow decoder with one full forward pass for
                 every token, which runs any causal model.
             cache: sqlite file of expansions, served from and added to.
@@ -142,6 +145,7 @@ class SelfRAG:
                 retriever = open_retriever(EMBEDDED_INDEX, EMBEDDED_RETRIEVER)
             else:
                 retriever = open_retriever(Path(index))
+        calibration = checkpoint.calibration if calibration is None else calibration
         description = {
             "model": "selfrag-mini (embedded)" if model is None else str(model),
             "fingerprint": checkpoint.fingerprint,
@@ -150,7 +154,7 @@ class SelfRAG:
             "context_limit": checkpoint.context_limit,
             "engine": engine if replay is None else "replay",
             "index": "embedded" if index is None else str(index),
-            "calibrated": checkpoint.calibration.relevance is not None,
+            "calibrated": calibration.relevance is not None,
         }
         return cls(
             backend,
@@ -159,7 +163,7 @@ class SelfRAG:
             ),
             retriever,
             config=config,
-            calibration=checkpoint.calibration,
+            calibration=calibration,
             store=store,
             description=description,
         )
@@ -305,9 +309,9 @@ class SelfRAG:
         from retrievers.given import GivenPassages
 
         settings, limits = config or self.config, budget or Budget()
+        own = settings.procedure == "paper"
         if settings.w_ret is None:
-            calibrated = self._calibration.w_ret if settings.procedure == "paper" else None
-            settings = settings.replace(w_ret=calibrated or 0.0)
+            settings = settings.replace(w_ret=(self._calibration.w_ret if own else None) or 0.0)
         if settings.query is None:
             settings = settings.replace(query=self._calibration.query or "question+segment")
         if self._recording and settings.prune:
@@ -318,7 +322,7 @@ class SelfRAG:
             config=settings,
             budget=limits,
             calibration=self._calibration,
-            prompts=self._prompts,
+            prompts=self._calibrated_prompts if own else self._prompts,
             context_limit=self._context_limit,
             log=log,
         )

@@ -26,6 +26,9 @@ from decoding.distributions import ReflectionDistribution
 from selfrag.evaluation.matching import contains_answer
 from selfrag.evaluation.outcomes import Outcome
 
+HIGH = ("4", "5")
+"""Utilities of an answer that is right."""
+
 
 class Judged(Protocol):
     """A label that was chosen: with which probability, and whether it is right."""
@@ -52,12 +55,16 @@ class Reading:
         probability: of the label that is asked about, in 0 to 1.
         truth: whether that label is right.
         from_evidence: the truth was given, not found in a text.
+        distribution: of the token group that the probability comes from.
+        labels: the group's labels whose share the probability is.
     """
 
     group: str
     probability: float
     truth: bool
     from_evidence: bool = False
+    distribution: ReflectionDistribution | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -103,11 +110,13 @@ def utility_readings(outcomes: Sequence[Outcome]) -> list[Reading]:
         if node["scores"].get("use") is None:
             continue
         is_use = ReflectionDistribution.from_dict(node["distributions"]["IsUse"])
-        high = [is_use.share(label) for label in ("4", "5")]
+        high = [is_use.share(label) for label in HIGH]
         if None not in high:
             probability = min(1.0, sum(share or 0.0 for share in high))
             right = outcome.written_right and question.kind != "unanswerable"
-            readings.append(Reading(question.id, probability, right))
+            readings.append(
+                Reading(question.id, probability, right, distribution=is_use, labels=HIGH)
+            )
     return readings
 
 
@@ -120,7 +129,8 @@ def _branches(outcome: Outcome) -> Iterator[Reading]:
         measured = node["distributions"].get("IsRel")
         if node["depth"] != 1 or node["action"] != "retrieve" or measured is None:
             continue
-        probability = ReflectionDistribution.from_dict(measured).share("relevant")
+        is_rel = ReflectionDistribution.from_dict(measured)
+        probability = is_rel.share("relevant")
         if probability is None:
             continue
         texts = (node.get("passage_title") or "", node.get("passage_text") or "")
@@ -128,4 +138,4 @@ def _branches(outcome: Outcome) -> Iterator[Reading]:
         truth = node["passage_id"] in evidence if evidence else answers
         if evidence and answers and not truth and node.get("passage_title") not in titles:
             continue
-        yield Reading(question.id, probability, truth, bool(evidence))
+        yield Reading(question.id, probability, truth, bool(evidence), is_rel, ("relevant",))

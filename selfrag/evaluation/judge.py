@@ -7,12 +7,15 @@ from decoding.codec import PromptCodec
 from decoding.prompt import PromptBuilder
 
 
-def open_judge(model: str | None, engine: str) -> tuple[Backend, PromptBuilder]:
+def open_judge(
+    model: str | None, engine: str, *, calibrated: bool = True
+) -> tuple[Backend, PromptBuilder]:
     """Load a checkpoint as `SelfRAG.from_pretrained` does, without an index.
 
     Args:
         model: checkpoint folder or hub name; None is the embedded selfrag-mini.
         engine: "batched" or "reference".
+        calibrated: read probabilities with the model's stored scalings.
 
     Raises:
         ModelNotFound, CorruptCheckpoint, MissingControlTokens: see `load_checkpoint`.
@@ -26,4 +29,5 @@ def open_judge(model: str | None, engine: str) -> tuple[Backend, PromptBuilder]:
     kind = ReferenceEngine if engine == "reference" else BatchedEngine
     backend = kind(checkpoint.model, fingerprint=checkpoint.fingerprint)
     codec = PromptCodec(checkpoint.tokenizer, checkpoint.vocabulary)
-    return backend, PromptBuilder(codec, checkpoint.vocabulary)
+    prompts = PromptBuilder(codec, checkpoint.vocabulary)
+    return backend, prompts.scaled(checkpoint.calibration.scalings) if calibrated else prompts

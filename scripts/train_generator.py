@@ -4,6 +4,7 @@ python scripts/train_generator.py scripts/recipes/1b.yaml runs/1b rows.jsonl
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ from selfrag.errors import SelfRAGError
 from selfrag.training.generator.curves import plot_curves
 from selfrag.training.generator.plan import GeneratorPlan
 from selfrag.training.generator.training import train_generator
+from selfrag.training.steps.run import shipped
 
 
 def main() -> None:
@@ -33,6 +35,7 @@ def main() -> None:
         changes["card"] = options.card.read_text(encoding="utf-8")
     try:
         plan = GeneratorPlan.load(options.recipe, **changes)
+        plan = replace(plan, base=shipped(plan.base, "selfrag-mini"))
         report = train_generator(
             options.rows, options.folder, plan, lambda line: console.print(line, markup=False)
         )

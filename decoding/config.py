@@ -36,6 +36,9 @@ class DecodingConfig:
         later_threshold: the same at later boundaries; None takes `retrieve_threshold`.
         continue_threshold: share of `[Continue to Use Evidence]` in the Retrieve group from which
             the evidence is kept; None keeps it when it is the group's most probable token.
+        end_threshold: behind a segment, the share of the IsUse group in the mass of IsUse and
+            Retrieve from which the answer ends; below it the answer goes on. None takes what the
+            checkpoint was calibrated with; where it was not, the most probable token decides.
         min_mass: below this total probability of the Retrieve group the ratio is not trusted.
         on_uncertain: what is done then: "retrieve", or "follow_text" (write on as the model would).
         w_seq, w_rel, w_sup, w_use: weights of the sequence, IsRel, IsSup and IsUse scores.
@@ -76,6 +79,7 @@ class DecodingConfig:
     retrieve_threshold: float = 0.2
     later_threshold: float | None = None
     continue_threshold: float | None = None
+    end_threshold: float | None = None
     min_mass: float = 0.01
     on_uncertain: Literal["retrieve", "follow_text"] = "retrieve"
     w_seq: float = 1.0
@@ -109,7 +113,13 @@ class DecodingConfig:
                 raise ConfigurationError(
                     f"{name} is {value!r}; it must be at least {lowest}.", "Correct the value."
                 )
-        for name in ("retrieve_threshold", "later_threshold", "continue_threshold", "min_mass"):
+        for name in (
+            "retrieve_threshold",
+            "later_threshold",
+            "continue_threshold",
+            "end_threshold",
+            "min_mass",
+        ):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= 1.0:
                 raise ConfigurationError(

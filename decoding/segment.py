@@ -75,6 +75,8 @@ class Boundary:
         finish: why the draft ended.
         ended: the model closed its answer (`[Utility:*]` or end of text comes next).
         utility: expected utility in [-1, 1] when `[Utility:*]` comes next, else None.
+
+    With an `end_threshold` (`boundary_of`) the masses of the two groups decide which comes next.
     """
 
     next_id: int | None
@@ -94,15 +96,26 @@ def distribution_at(
     return ReflectionDistribution.from_log_probabilities(group, vocabulary.slice(group, reading))
 
 
-def boundary_of(draft: Draft, vocabulary: ReflectionVocabulary) -> Boundary:
-    """What comes after `draft`."""
+def boundary_of(
+    draft: Draft, vocabulary: ReflectionVocabulary, end_threshold: float | None = None
+) -> Boundary:
+    """What comes after `draft`.
+
+    With an `end_threshold`, where the next token is one of the IsUse or Retrieve groups, the answer
+    ends if p(IsUse) / (p(IsUse) + p(Retrieve)), of the groups' masses, reaches it.
+    """
     reading = draft.last_reading
     is_use = distribution_at(vocabulary.is_use, reading, vocabulary)
+    retrieve = distribution_at(vocabulary.retrieve, reading, vocabulary)
     has_utility = draft.next_id in vocabulary.utility
+    undecided = has_utility or draft.next_id in vocabulary.retrieve.ids
+    if end_threshold is not None and undecided and is_use is not None and retrieve is not None:
+        both = is_use.mass + retrieve.mass
+        has_utility = both > 0.0 and is_use.mass / both >= end_threshold
     ended = has_utility or draft.next_id in vocabulary.eos_ids
     return Boundary(
         next_id=draft.next_id,
-        retrieve=distribution_at(vocabulary.retrieve, reading, vocabulary),
+        retrieve=retrieve,
         is_use=is_use,
         finish=draft.finish,
         ended=ended,

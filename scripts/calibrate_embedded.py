@@ -3,18 +3,20 @@
 Asks the answerable and the unanswerable questions of the development sets (phrased by hand, none of
 them trained on, none of them in the evaluation sets) with the embedded index; later retrievals ask
 for what is still open. Fits how the probabilities of IsRel, IsSup (on labelled sentences) and
-IsUse are read; chooses the weight of the retriever's score with which most answerable ones are
-right, then the thresholds below which an answer counts as unsupported. All of it is written into
-`calibration.json` in the model's folder. What several passes ask the model alike is asked once.
+IsUse are read; chooses the weight of the retriever's score, then the share from which an answer
+ends, with which most answerable ones are right, then the thresholds below which an answer counts as
+unsupported. All of it is written into `calibration.json` in the model's folder. What several passes
+ask the model alike is asked once.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from decoding.config import LaterQuery
 from selfrag import SelfRAG
@@ -36,7 +38,8 @@ from selfrag.rag import EMBEDDED_MODEL
 
 QUERY: LaterQuery = "open"
 WEIGHTS = (0.0, 1.0, 2.0, 3.0, 6.0)
-FIRST_WEIGHT = 3.0
+ENDS = (None, 0.8, 0.9, 0.95)
+FIRST: Mapping[str, Any] = {"query": QUERY, "w_ret": 3.0, "end_threshold": 0.9}
 """Of the pass that the scalings are fitted on."""
 SENTENCES = DEVELOPMENT_FILES[0].parent / "development_judgements.jsonl"
 
@@ -53,15 +56,19 @@ def main() -> None:
     split = [question for question in asked if question.kind != "no_retrieval"]
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "recording.sqlite"
-        outcomes = ask(given.model, record, Calibration(), split, FIRST_WEIGHT)
+        outcomes = ask(given.model, record, Calibration(), split, FIRST)
         calibration = fitted(given.model, outcomes, given.sentences)
-        best: tuple[int, float, Sequence[Outcome]] = (-1, 0.0, ())
-        for weight in WEIGHTS:
-            outcomes = ask(given.model, record, calibration, split, weight)
-            right = sum(one.written_right for one in outcomes if one.question.answerable)
-            print(f"w_ret {weight:g}: {right} right")
-            best = (right, weight, outcomes) if right > best[0] else best
-    _, weight, outcomes = best
+        settings = dict(FIRST)
+        for name, values in (("w_ret", WEIGHTS), ("end_threshold", ENDS)):
+            best = -1
+            for value in values:
+                tried = settings | {name: value}
+                found = ask(given.model, record, calibration, split, tried)
+                right = sum(one.written_right for one in found if one.question.answerable)
+                print(f"{name} {value}: {right} right")
+                if right > best:
+                    best, chosen, outcomes = right, tried, found
+            settings = chosen
     known = sum(one.question.answerable for one in outcomes)
     report = choose_thresholds(
         [scored(one.answer, answerable=one.question.answerable) for one in outcomes],
@@ -69,10 +76,10 @@ def main() -> None:
         split=f"{known} answerable and {len(outcomes) - known} unanswerable questions "
         f"of {', '.join(file.name for file in given.questions)}",
     )
-    chosen = report.calibration
-    replace(chosen, w_ret=weight, query=QUERY, scalings=calibration.scalings).save(given.model)
-    print(f"s_rel at least {chosen.relevance:.3f}")
-    print(f"s_sup at least {chosen.support:.3f}")
+    thresholds = report.calibration
+    replace(thresholds, scalings=calibration.scalings, **settings).save(given.model)
+    print(f"s_rel at least {thresholds.relevance:.3f}")
+    print(f"s_sup at least {thresholds.support:.3f}")
     print(f"unanswerable questions refused: {report.refused_unanswerable:.1%}")
     print(f"answerable questions refused:   {report.refused_answerable:.1%}")
 
@@ -82,11 +89,11 @@ def ask(
     record: Path,
     calibration: Calibration,
     split: Sequence[EvaluationQuestion],
-    weight: float,
+    settings: Mapping[str, Any],
 ) -> tuple[Outcome, ...]:
-    """All questions under one weight of the retriever's score."""
+    """All questions under some settings."""
     with SelfRAG.from_pretrained(model, calibration=calibration, record=record) as rag:
-        return ask_all(rag, split, rag.config.replace(w_ret=weight, query=QUERY))
+        return ask_all(rag, split, rag.config.replace(**settings))
 
 
 def fitted(model: Path, outcomes: Sequence[Outcome], sentences: Path) -> Calibration:

@@ -33,6 +33,8 @@ class Calibration:
             names none; None is the paper's 0.
         query: what later retrievals ask, where a configuration names nothing (see
             `DecodingConfig.query`); None is the paper's.
+        end_threshold: when an answer ends, where a configuration names nothing (see
+            `DecodingConfig.end_threshold`).
         scalings: how the probabilities of a group are read (`decoding.scaling`), by group; others
             are read as they are. The published procedures read all as they are.
     """
@@ -43,6 +45,7 @@ class Calibration:
     utility: float | None = None
     w_ret: float | None = None
     query: LaterQuery | None = None
+    end_threshold: float | None = None
     scalings: Mapping[str, Scaling] = field(default_factory=dict, hash=False)
 
     def answerable(
@@ -66,7 +69,7 @@ class Calibration:
             return cls()
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            for name in ("relevance", "support", "utility", "w_ret"):
+            for name in ("relevance", "support", "utility", "w_ret", "end_threshold"):
                 if not isinstance(data.get(name), int | float | None):
                     raise ValueError(f"{name} is {data[name]!r}, which is no number")
             if data.get("query") not in (*get_args(LaterQuery), None):
@@ -91,6 +94,7 @@ class Calibration:
             "split": self.split,
             "w_ret": self.w_ret,
             "query": self.query,
+            "end_threshold": self.end_threshold,
         }
         if self.scalings:
             data["scalings"] = {

@@ -34,6 +34,8 @@ class Generation:
         closing_ids: the draft ends after a token of this set, with one more position read.
         first_ids: when not empty, position 0 takes the most probable id of these, whatever the
             rest of the vocabulary says.
+        first_offsets: added to their log-probabilities for that choice alone, one for each; ()
+            adds nothing.
         forced_ids: ids appended as they stand, in order (their log-probabilities are what a
             "score" request wants); decoding is free after them.
         read_ids: ids whose log-probabilities are kept at position 0, wherever one of them is
@@ -45,12 +47,15 @@ class Generation:
     stop_ids: frozenset[int] = frozenset()
     closing_ids: frozenset[int] = frozenset()
     first_ids: tuple[int, ...] = ()
+    first_offsets: tuple[float, ...] = ()
     forced_ids: tuple[int, ...] = ()
     read_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.prompt_ids:
             raise ValueError("a generation needs at least one prompt id")
+        if self.first_offsets and len(self.first_offsets) != len(self.first_ids):
+            raise ValueError("there must be one offset for each of first_ids, or none")
         if self.max_tokens < len(self.forced_ids):
             raise ValueError("max_tokens is smaller than the number of forced ids")
 

@@ -35,6 +35,11 @@ class Scaling:
         if not all(map(math.isfinite, (self.temperature, *self.offsets))) or self.temperature <= 0:
             raise ValueError(f"{self} is no scaling: finite numbers, the temperature above 0")
 
+    @property
+    def choice_offsets(self) -> tuple[float, ...]:
+        """What unscaled log-probabilities need for the same label to come first."""
+        return tuple(self.temperature * offset for offset in self.offsets)
+
     def apply(self, log_probabilities: Sequence[float]) -> tuple[float, ...]:
         """The scaled log-probabilities; their mass is that of the given ones.
 

@@ -57,6 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "recording.sqlite"
         outcomes = ask(given.model, record, Calibration(), split, FIRST)
+        print(f"read as it is: {right_of(outcomes)} right")
         calibration = fitted(given.model, outcomes, given.sentences)
         settings = dict(FIRST)
         for name, values in (("w_ret", WEIGHTS), ("end_threshold", ENDS)):
@@ -64,7 +65,7 @@ def main() -> None:
             for value in values:
                 tried = settings | {name: value}
                 found = ask(given.model, record, calibration, split, tried)
-                right = sum(one.written_right for one in found if one.question.answerable)
+                right = right_of(found)
                 print(f"{name} {value}: {right} right")
                 if right > best:
                     best, chosen, outcomes = right, tried, found
@@ -82,6 +83,11 @@ def main() -> None:
     print(f"s_sup at least {thresholds.support:.3f}")
     print(f"unanswerable questions refused: {report.refused_unanswerable:.1%}")
     print(f"answerable questions refused:   {report.refused_answerable:.1%}")
+
+
+def right_of(outcomes: Sequence[Outcome]) -> int:
+    """How many answerable questions are answered rightly, refused afterwards or not."""
+    return sum(one.written_right for one in outcomes if one.question.answerable)
 
 
 def ask(

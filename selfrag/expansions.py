@@ -169,6 +169,7 @@ def generation_key(fingerprint: str, generation: Generation) -> bytes:
         generation.first_ids,
         generation.forced_ids,
         generation.read_ids,
+        *filter(None, (generation.first_offsets,)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -10,15 +11,17 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_rag import ListRetriever, passages, scripted
+from scripted_rag import ListRetriever, nodes, passages, scripted
 
 from decoding.distributions import ReflectionDistribution
+from decoding.generation import Generation
 from decoding.scaling import Scaling
 from decoding.scores import log_sum_exp
 from decoding.vocabulary import GROUPS, TokenGroup
 from selfrag.calibration import Calibration
 from selfrag.errors import CorruptCheckpoint
 from selfrag.evaluation.scaling_fit import Known, fit_scaling
+from selfrag.expansions import generation_key
 
 IS_REL = TokenGroup("IsRel", GROUPS["IsRel"], (7, 8))
 IS_SUP = TokenGroup("IsSup", GROUPS["IsSup"], (1, 2, 3))
@@ -117,6 +120,31 @@ def test_a_calibrated_model_is_read_so() -> None:
     assert values["plain"] == pytest.approx(0.8)
     assert values["scaled"] == pytest.approx(math.sqrt(0.8) / (math.sqrt(0.8) + math.sqrt(0.2)))
     assert values["released plain"] == values["released scaled"]
+
+
+def test_the_token_that_is_written_is_the_scaled_choice() -> None:
+    """p(Relevant) = .4: [Irrelevant] as it is, [Relevant] where its odds are doubled."""
+    script = {**SCRIPT, "w1</paragraph>": {"[Relevant]": 0.4, "[Irrelevant]": 0.6}}
+    script["[Irrelevant]"] = {"a": 0.9}
+    written = []
+    for offset in (0.0, math.log(1.4), math.log(1.6)):
+        calibration = Calibration(scalings={"IsRel": Scaling(1.0, (0.0, offset))})
+        rag, _ = scripted(script, ListRetriever(passages("w1")), calibration=calibration)
+        with rag:
+            written.append(nodes(rag.ask("Q?"))[1]["literal"][:11])
+    assert written == ["[Irrelevant", "[Irrelevant", "[Relevant]a"]
+    assert Scaling(3.0, (0.0, 2.0)).choice_offsets == (0.0, 6.0)
+
+
+def test_stored_drafts_know_the_offsets_of_their_choice() -> None:
+    plain = Generation((1,), 5, first_ids=(2, 3))
+    keys = {
+        generation_key("f", replace(plain, first_offsets=offsets))
+        for offsets in ((), (0.0, 1.0), (1.0, 0.0))
+    }
+    assert len(keys) == 3
+    with pytest.raises(ValueError, match="one offset for each"):
+        replace(plain, first_offsets=(1.0,))
 
 
 def test_the_file_keeps_scalings(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ and the slow reference can differ in arithmetic only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from decoding.errors import PromptTooLong
@@ -65,7 +66,7 @@ class RunningSequence:
             token, log_probability = generation.forced_ids[position], values[-1]
         elif position == 0 and generation.first_ids:
             choices = values[len(reading) : len(reading) + len(generation.first_ids)]
-            choice = max(range(len(choices)), key=choices.__getitem__)
+            choice = preferred(choices, generation.first_offsets)
             token, log_probability = generation.first_ids[choice], choices[choice]
         elif token in generation.stop_ids:
             partial.readings[position] = reading
@@ -82,6 +83,12 @@ class RunningSequence:
         if self.watch is not None and self.watch(partial):
             return "cut"
         return None
+
+
+def preferred(choices: Sequence[float], offsets: Sequence[float]) -> int:
+    """Place of the highest log-probability, offsets added where there are some; first of equals."""
+    moved = [a + b for a, b in zip(choices, offsets, strict=True)] if offsets else choices
+    return max(range(len(moved)), key=moved.__getitem__)
 
 
 def check_fits(generation: Generation, context_limit: int) -> None:

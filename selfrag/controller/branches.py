@@ -106,12 +106,14 @@ class BranchBuilder:
         """What to decode after `prompt`; with `first`, an IsRel token stands at position 0."""
         inquiry = self._inquiry
         vocabulary, short = inquiry.vocabulary, inquiry.config.form == "short"
+        scaling = vocabulary.is_rel.scaling
         return Generation(
             prompt_ids=prompt,
             max_tokens=inquiry.room(len(prompt)),
             stop_ids=self._answer_stops if short else self._segment_stops,
             closing_ids=frozenset() if short else self._critique_stops,
             first_ids=vocabulary.is_rel.ids if first else (),
+            first_offsets=scaling.choice_offsets if first and scaling else (),
             read_ids=vocabulary.read_ids,
         )
 

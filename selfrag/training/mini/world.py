@@ -32,6 +32,8 @@ from selfrag.training.mini.reading import Reader
 from selfrag.training.mini.schemas.questions import question
 from selfrag.training.mini.schemas.relation import Entity, answer_sentence
 
+SAYS = {"sentence": "answer"}
+"""A passage's relation -> the one that is asked for, where these have two names."""
 ABSENT = "absent"
 """Evidence that no corpus holds."""
 
@@ -102,7 +104,7 @@ class Registry:
         title, text = self.material.passage(entity, keys)
         self.passages[passage_id] = (title, text, keys)
         for key in keys:
-            self.stated[_name(entity), key].append(passage_id)
+            self.stated[_name(entity), SAYS.get(key, key)].append(passage_id)
 
     def evidence(self, step: Step) -> list[str]:
         """The passages that state the fact. Where no plan does, one is added."""

@@ -55,10 +55,10 @@ class BeamSearch:
         admitted, cancelled = [], []
         for node in candidates:
             finish = None if node.boundary is None else node.boundary.finish
-            if finish == "cut":
-                node.status = "cut"
-            elif node.segment is not None and breaks_constraint(node.segment, self.config):
+            if node.segment is not None and breaks_constraint(node.segment, self.config):
                 node.status = "dropped"
+            elif finish == "cut":
+                node.status = "cut"
             elif not self.config.allow_repeats and repeats(self.tree, node):
                 node.status = "repeated"
             elif finish == "cancelled":

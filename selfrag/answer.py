@@ -91,7 +91,26 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a question cost. `expansions` counts branches, `cached` those served from a store."""
+    """What a question cost.
+
+    How long a branch that was given up would have become is not known; `unwritten_tokens` is the
+    most that it could have been. The true saving is measured by asking without pruning, see
+    `scripts/benchmark_pruning.py`.
+
+    Attributes:
+        prompt_tokens: of all branches, whether computed or found in a cache.
+        generated_tokens: appended to any branch, also those that a store had.
+        expansions: branches.
+        retrievals: calls of the retriever.
+        passages: different ones that it found.
+        cached: branches and decisions that a store had whole.
+        pruned: branches given up because they could not change the answer.
+        seconds: from the moment the question was submitted.
+        pruned_tokens: those of `generated_tokens` that such branches had written.
+        unwritten_tokens: how many more they could have written, at most.
+        cached_tokens: those of `generated_tokens` that a store had.
+        model_calls: branches, resumed branches and decisions that went to the model.
+    """
 
     prompt_tokens: int = 0
     generated_tokens: int = 0
@@ -101,6 +120,16 @@ class Usage:
     cached: int = 0
     pruned: int = 0
     seconds: float = 0.0
+    pruned_tokens: int = 0
+    unwritten_tokens: int = 0
+    cached_tokens: int = 0
+    model_calls: int = 0
+
+    @property
+    def saved_at_most(self) -> float | None:
+        """The largest share of tokens that pruning can have saved; None where none was written."""
+        whole = self.generated_tokens + self.unwritten_tokens
+        return self.unwritten_tokens / whole if whole else None
 
 
 @dataclass(frozen=True, slots=True)

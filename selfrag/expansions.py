@@ -77,6 +77,19 @@ class ExpansionStore:
             return draft
         return None
 
+    def beginning(self, fingerprint: str, generation: Generation) -> Draft | None:
+        """A stored draft that `generation` can go on from: one that was cut or limited."""
+        if self.mode == "replay":
+            return None
+        key = generation_key(fingerprint, generation)
+        draft = self._one("SELECT draft FROM expansions WHERE key = ?", key, draft_from_dict)
+        if draft is None or draft.finish not in ("cut", "limit"):
+            return None
+        return draft if len(draft.token_ids) <= generation.max_tokens else None
+
+    def take_warnings(self) -> tuple[str, ...]:
+        return ()
+
     def add_draft(self, fingerprint: str, generation: Generation, draft: Draft) -> None:
         """Keep a draft unless a longer one is there; cancelled ones are not kept."""
         if self.mode == "replay" or draft.finish == "cancelled":

@@ -17,16 +17,19 @@ from retrievers.hit import Hit
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One generation of an `Expand`; `node` tags its events, `watch` may give it up."""
+    """One generation of an `Expand`; `node` tags its events, `watch` may give it up, and `start`
+    is a draft of it that was cut and is to be gone on with."""
 
     generation: Generation
     node: int
     watch: Watch | None = None
+    start: Draft | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """Decode these branches; `completed` is called for each as soon as it is done."""
+    """Decode these branches, submitted in their order; `completed` is called for each as soon as it
+    is done."""
 
     branches: tuple[Branch, ...]
     completed: Callable[[int, Draft], None] | None = None
@@ -34,11 +37,22 @@ class Expand:
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """Drafts in the order of the branches; `interrupted` when time ran out on the way."""
+    """Drafts in the order of the branches.
+
+    Attributes:
+        cached: drafts that a store had whole.
+        cached_tokens: tokens that it had, also of drafts that were gone on with.
+        model_calls: requests that went to the model.
+        interrupted: time ran out on the way.
+        warnings: what happened to the store on the way.
+    """
 
     drafts: tuple[Draft, ...]
     cached: int = 0
+    cached_tokens: int = 0
+    model_calls: int = 0
     interrupted: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class Retrieved:
     hits: tuple[Hit, ...]
     error: str | None = None
     interrupted: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 T = TypeVar("T")

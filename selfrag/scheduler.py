@@ -19,13 +19,14 @@ from typing import Any, Literal
 
 from decoding.backend import Backend
 from decoding.generation import Draft
+from decoding.resuming import continuation, joined, thawed, watching
 from retrievers.base import Retriever
 from retrievers.deadline import search_until
 from selfrag.answer import Answer
 from selfrag.errors import Closed, RecordingIncomplete
 from selfrag.events import EventLog
 from selfrag.expansions import ExpansionStore
-from selfrag.requests import Expand, Expanded, Result, Retrieve, Retrieved, Steps
+from selfrag.requests import Branch, Expand, Expanded, Result, Retrieve, Retrieved, Steps
 
 RETRIEVAL_ATTEMPTS = 2
 """How often a retriever that raises is asked before its failure becomes the result."""
@@ -51,7 +52,10 @@ class Job:
     request: Expand | Retrieve | None = None
     drafts: dict[int, Draft] = field(default_factory=dict)
     tickets: dict[int, int] = field(default_factory=dict)
+    starts: dict[int, Draft] = field(default_factory=dict)
     cached: int = 0
+    cached_tokens: int = 0
+    model_calls: int = 0
     retrieval: int = 0
     retrieval_deadline: float = float("inf")
     shown: dict[int, str] = field(default_factory=dict)
@@ -172,9 +176,19 @@ class Scheduler:
                 continue
             job, index = owner
             del job.tickets[index]
-            self._guard(job, self._accept, job, index, draft)
+            self._guard(job, self._receive, job, index, draft)
             if not job.tickets and job in self._jobs:
                 self._advance(job, self._expanded(job))
+
+    def _receive(self, job: Job, index: int, draft: Draft) -> None:
+        """Take one draft from the backend: join it to what it goes on from, and keep it."""
+        assert isinstance(job.request, Expand)
+        generation = job.request.branches[index].generation
+        if index in job.starts:
+            draft = joined(generation, job.starts[index], draft)
+        if self._store is not None and job.storable:
+            self._store.add_draft(self._backend.fingerprint, generation, draft)
+        self._accept(job, index, draft)
 
     def _accept(self, job: Job, index: int, draft: Draft) -> None:
         """Take one draft of the job's running `Expand`."""
@@ -182,9 +196,6 @@ class Scheduler:
         job.drafts[index] = draft
         if job.log.active:
             self._show(job, index, draft.token_ids, finished=True)
-        if self._store is not None and job.storable:
-            generation = job.request.branches[index].generation
-            self._store.add_draft(self._backend.fingerprint, generation, draft)
         if job.request.completed is not None:
             job.request.completed(index, draft)
 
@@ -214,26 +225,67 @@ class Scheduler:
 
     def _start_expand(self, job: Job, request: Expand) -> Expanded | None:
         """Serve from the store or submit; the result where nothing has to be decoded."""
-        job.drafts, job.cached, job.shown = {}, 0, {}
+        job.drafts, job.starts = {}, {}
+        job.cached = job.cached_tokens = job.model_calls = 0
+        if all(branch.start is None for branch in request.branches):
+            job.shown = {}
         if job.expired:
             empty = Draft((), (), {}, None, "cancelled")
-            return Expanded(tuple(empty for _ in request.branches), interrupted=True)
+            drafts = (branch.start or empty for branch in request.branches)
+            ended = tuple(replace(draft, finish="cancelled") for draft in drafts)
+            return Expanded(ended, interrupted=True)
+        waiting = []
         for index, branch in enumerate(request.branches):
-            draft = None
-            if self._store is not None and job.storable:
-                draft = self._store.draft(self._backend.fingerprint, branch.generation)
-            if draft is not None:
+            draft = self._stored(job, branch)
+            if draft is None:
+                waiting.append(index)
+            else:
                 job.cached += 1
                 self._accept(job, index, draft)
-                continue
-            ticket = self._backend.submit(branch.generation, branch.watch)
-            job.tickets[index] = ticket
-            self._owners[ticket] = (job, index)
+        for index in waiting:  # only now: a watcher knows all that is there already
+            self._submit(job, index, request.branches[index])
         return None if job.tickets else self._expanded(job)
+
+    def _stored(self, job: Job, branch: Branch) -> Draft | None:
+        """What the store has of a branch, as far as it is the whole draft."""
+        if self._store is None or not job.storable:
+            return None
+        draft = self._store.draft(self._backend.fingerprint, branch.generation)
+        if draft is not None:
+            held = 0 if branch.start is None else len(branch.start.token_ids)
+            job.cached_tokens += len(draft.token_ids) - held
+        return draft
+
+    def _submit(self, job: Job, index: int, branch: Branch) -> None:
+        """Hand a branch to the backend, from where it was left off if that is known."""
+        start, generation, watch = branch.start, branch.generation, branch.watch
+        if self._store is not None and job.storable:
+            stored = self._store.beginning(self._backend.fingerprint, generation)
+            held = 0 if start is None else len(start.token_ids)
+            if stored is not None and len(stored.token_ids) > held:
+                start = stored
+                job.cached_tokens += len(stored.token_ids) - held
+        if start is not None:
+            if watch is not None and watch(thawed(start)):
+                self._accept(job, index, replace(start, next_id=None, finish="cut"))
+                return
+            job.starts[index] = start
+            generation = continuation(generation, start)
+            watch = None if watch is None else watching(watch, start)
+        ticket = self._backend.submit(generation, watch)
+        job.model_calls += 1
+        job.tickets[index] = ticket
+        self._owners[ticket] = (job, index)
 
     def _expanded(self, job: Job) -> Expanded:
         drafts = tuple(job.drafts[index] for index in range(len(job.drafts)))
-        return Expanded(drafts, job.cached, job.expired)
+        return Expanded(
+            drafts, job.cached, job.cached_tokens, job.model_calls, job.expired, self._warnings()
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        """What happened to the store since the last time; some question has to tell."""
+        return () if self._store is None else self._store.take_warnings()
 
     def _start_retrieve(self, job: Job, request: Retrieve) -> Retrieved | None:
         """Answer from the store, or start the retriever in a thread of its own."""
@@ -245,7 +297,7 @@ class Scheduler:
         if self._store is not None and job.storable:
             hits = self._store.hits(retriever.fingerprint, request.query, request.k)
             if hits is not None:
-                return Retrieved(hits)
+                return Retrieved(hits, warnings=self._warnings())
             if self._store.mode == "replay":
                 raise RecordingIncomplete(
                     f"The recording has no retrieval for {request.query[:80]!r}.",
@@ -292,17 +344,19 @@ class Scheduler:
     def _report_progress(self, job: Job) -> None:
         """Emit what each running branch has written since the last step."""
         for index, ticket in job.tickets.items():
-            self._show(job, index, self._backend.progress(ticket))
+            start = job.starts.get(index)
+            before = () if start is None else start.token_ids
+            self._show(job, index, (*before, *self._backend.progress(ticket)))
 
     @staticmethod
     def _show(job: Job, index: int, ids: Sequence[int], *, finished: bool = False) -> None:
         """Emit what is new in a branch's text; half a character waits for its other half."""
         assert isinstance(job.request, Expand)
-        text, before = job.decode(tuple(ids)), job.shown.get(index, "")
+        node = job.request.branches[index].node
+        text, before = job.decode(tuple(ids)), job.shown.get(node, "")
         half = text.endswith("\N{REPLACEMENT CHARACTER}") and not finished
         if len(text) > len(before) and not half:
-            job.shown[index] = text
-            node = job.request.branches[index].node
+            job.shown[node] = text
             job.log.emit("token.delta", node=node, text=text[len(before) :])
 
     def _keep_hits(self, job: Job, request: Retrieve, result: Retrieved) -> None:
@@ -316,6 +370,8 @@ class Scheduler:
         self._jobs.remove(job)
         if self._store is not None:
             self._guard(job, self._store.commit)
+            told = (*answer.warnings, *self._warnings())
+            answer = replace(answer, warnings=tuple(dict.fromkeys(told)))
         seconds = time.monotonic() - job.started
         with suppress(InvalidStateError):  # cancelled by its owner
             job.future.set_result(replace(answer, usage=replace(answer.usage, seconds=seconds)))

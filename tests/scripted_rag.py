@@ -158,7 +158,8 @@ def comparable(answer: Answer) -> dict[str, Any]:
     data = answer.to_dict()
     usage = data["usage"]
     data["usage"] = {key: usage[key] for key in ("expansions", "retrievals", "passages")}
-    data["configuration"] = {k: v for k, v in data["configuration"].items() if k != "prune"}
+    work = ("prune", "order")
+    data["configuration"] = {k: v for k, v in data["configuration"].items() if k not in work}
     return data
 
 

@@ -45,7 +45,7 @@ def assemble(
         segments=segments,
         citations=citations,
         decisions=tuple(inquiry.decisions),
-        usage=usage_of(inquiry, tree),
+        usage=usage_of(inquiry),
         warnings=tuple(inquiry.warnings),
         answerable=answerable,
         draft=draft,
@@ -105,7 +105,7 @@ def cite(
     return tuple(citations), numbers
 
 
-def usage_of(inquiry: Inquiry, tree: SegmentTree) -> Usage:
+def usage_of(inquiry: Inquiry) -> Usage:
     """What the question has cost; the driver adds the seconds."""
     return Usage(
         prompt_tokens=inquiry.prompt_tokens,
@@ -114,7 +114,11 @@ def usage_of(inquiry: Inquiry, tree: SegmentTree) -> Usage:
         retrievals=inquiry.retrievals,
         passages=len(inquiry.hits),
         cached=inquiry.cached,
-        pruned=sum(node.status == "cut" for node in tree),
+        pruned=inquiry.pruned,
+        pruned_tokens=inquiry.pruned_tokens,
+        unwritten_tokens=inquiry.unwritten_tokens,
+        cached_tokens=inquiry.cached_tokens,
+        model_calls=inquiry.model_calls,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from decoding.config import DecodingConfig
-from decoding.generation import Draft, Generation, Watch
+from decoding.generation import Draft, Generation
 from decoding.prompt import PromptBuilder
 from decoding.vocabulary import ReflectionVocabulary
 from retrievers.hit import Hit
@@ -56,6 +56,11 @@ class Inquiry:
     expansions: int = 0
     retrievals: int = 0
     cached: int = 0
+    cached_tokens: int = 0
+    model_calls: int = 0
+    pruned: int = 0
+    pruned_tokens: int = 0
+    unwritten_tokens: int = 0
 
     @property
     def vocabulary(self) -> ReflectionVocabulary:
@@ -115,26 +120,44 @@ class Inquiry:
         return allowed, 0 if allowed <= 0 else left // allowed
 
     def expand(
+        self, generations: Sequence[Generation], *, first_node: int = 0
+    ) -> Steps[tuple[Draft, ...]]:
+        """Decode to the end; drafts come back in order, and are counted."""
+        branches = [
+            Branch(generation, first_node + index) for index, generation in enumerate(generations)
+        ]
+        return (yield from self.expand_branches(branches))
+
+    def expand_branches(
         self,
-        generations: Sequence[Generation],
-        *,
-        first_node: int = 0,
-        watches: Sequence[Watch | None] | None = None,
+        branches: Sequence[Branch],
         completed: Callable[[int, Draft], None] | None = None,
     ) -> Steps[tuple[Draft, ...]]:
-        """Decode; drafts come back in order, and are counted."""
-        branches = tuple(
-            Branch(generation, first_node + index, None if watches is None else watches[index])
-            for index, generation in enumerate(generations)
-        )
-        result: Expanded = yield Expand(branches, completed)
-        self.expansions += sum(generation.max_tokens > 0 for generation in generations)
-        self.prompt_tokens += sum(len(generation.prompt_ids) for generation in generations)
+        """Decode branches, submitted in this order; drafts come back in it, and are counted.
+
+        A branch that goes on from where it was held back counts once.
+        """
+        result: Expanded = yield Expand(tuple(branches), completed)
+        new = [branch.generation for branch in branches if branch.start is None]
+        self.expansions += sum(generation.max_tokens > 0 for generation in new)
+        self.prompt_tokens += sum(len(generation.prompt_ids) for generation in new)
+        held = (branch.start for branch in branches if branch.start is not None)
         self.generated_tokens += sum(len(draft.token_ids) for draft in result.drafts)
+        self.generated_tokens -= sum(len(draft.token_ids) for draft in held)
         self.cached += result.cached
+        self.cached_tokens += result.cached_tokens
+        self.model_calls += result.model_calls
+        for warning in result.warnings:
+            self.warn(warning)
         if result.interrupted:
             self.stop("max_seconds")
         return result.drafts
+
+    def note_cut(self, generation: Generation, draft: Draft) -> None:
+        """Count a branch that was given up."""
+        self.pruned += 1
+        self.pruned_tokens += len(draft.token_ids)
+        self.unwritten_tokens += generation.max_tokens - len(draft.token_ids)
 
     def retrieve(self, query: str, *, distinct: bool = True) -> Steps[list[Hit]]:
         """Passages for a query, best first; none, with a warning, where that failed.
@@ -149,6 +172,8 @@ class Inquiry:
         self.retrievals += 1
         self.log.emit("retrieval.started", query=query)
         result: Retrieved = yield Retrieve(query, self.config.passages)
+        for warning in result.warnings:
+            self.warn(warning)
         if result.interrupted:
             self.stop("max_seconds")
         if result.error is not None:

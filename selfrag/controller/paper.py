@@ -6,20 +6,18 @@ Long form: a beam search over segments. Short form: one expansion, every candida
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from decoding.decision import decide
-from decoding.generation import Draft, Generation, limited
-from decoding.pruning import LevelPruner
-from decoding.scores import final_score
-from decoding.search import BeamSearch, breaks_constraint, repeats_path
-from decoding.segment import boundary_of, distribution_at, read_segment
-from decoding.tree import SegmentNode, path_score
+from decoding.generation import Generation
+from decoding.search import BeamSearch
+from decoding.segment import distribution_at
+from decoding.tree import SegmentNode
 from retrievers.hit import Hit
 from selfrag.answer import Answer, Decision
 from selfrag.controller.assemble import assemble, is_cited
 from selfrag.controller.branches import BranchBuilder, PlannedBranch
 from selfrag.controller.inquiry import Inquiry
+from selfrag.controller.levels import expand_level
 from selfrag.controller.queries import later_queries, taken_in_turn
 from selfrag.requests import Steps
 
@@ -147,88 +145,6 @@ def retrieve_for(inquiry: Inquiry, parent: SegmentNode) -> Steps[list[Hit]]:
     for query in later_queries(question, last, kind):
         lists.append((yield from inquiry.retrieve(query)))
     return lists[0] if len(lists) == 1 else taken_in_turn(lists, inquiry.config.passages)
-
-
-def expand_level(
-    inquiry: Inquiry,
-    search: BeamSearch,
-    branches: Sequence[PlannedBranch],
-    *,
-    prune: bool | None = None,
-    finishing: bool = False,
-) -> Steps[list[SegmentNode]]:
-    """Decode the branches and add them to the tree, in order."""
-    config, tree = inquiry.config, search.tree
-    allowed, most = inquiry.affordable(len(branches))
-    if allowed < len(branches) or most < 1:
-        inquiry.stop("max_generated_tokens")
-    branches = branches[: max(allowed, 0)] if most >= 1 else []
-    if not branches:
-        return []
-    generations = [limited(branch.generation, most) for branch in branches]
-    pruner = LevelPruner(
-        config,
-        inquiry.vocabulary,
-        places=1 if finishing else config.beam_width,
-        bonus=config.w_use if finishing else 0.0,
-    )
-    earlier = [tree.scores(branch.parent) for branch in branches]
-
-    def completed(index: int, draft: Draft) -> None:
-        if draft.finish in ("cut", "cancelled"):
-            return
-        segment = read_segment(draft, inquiry.vocabulary)
-        path = [] if config.allow_repeats else tree.path(branches[index].parent)
-        if breaks_constraint(segment, config) or repeats_path(segment, path):
-            return
-        scores = replace(segment.scores, ret=branches[index].s_ret)
-        score = path_score([*earlier[index], scores], config)
-        if finishing:
-            utility = boundary_of(draft, inquiry.vocabulary).utility
-            score = final_score(score, utility, config.w_use)
-        pruner.complete(score)
-
-    use_pruning = config.prune if prune is None else prune
-    watches = [
-        pruner.watch(scores, generation.max_tokens, branch.s_ret)
-        for branch, scores, generation in zip(branches, earlier, generations, strict=True)
-    ]
-    drafts = yield from inquiry.expand(
-        generations,
-        first_node=len(tree.nodes),
-        watches=watches if use_pruning else None,
-        completed=completed if use_pruning else None,
-    )
-    for branch, draft, scores, generation in zip(
-        branches, drafts, earlier, generations, strict=True
-    ):
-        if draft.finish == "cut":
-            pruner.check_cut(draft, scores, generation.max_tokens, branch.s_ret)
-    nodes = [
-        add_node(search, branch, draft, inquiry)
-        for branch, draft in zip(branches, drafts, strict=True)
-    ]
-    if most < config.max_segment_tokens and any(draft.finish == "limit" for draft in drafts):
-        inquiry.stop("max_generated_tokens")
-    return nodes
-
-
-def add_node(
-    search: BeamSearch, branch: PlannedBranch, draft: Draft, inquiry: Inquiry
-) -> SegmentNode:
-    """Put a decoded branch into the tree."""
-    return search.tree.add(
-        branch.parent,
-        branch.action,
-        read_segment(draft, inquiry.vocabulary),
-        boundary_of(draft, inquiry.vocabulary, inquiry.config.end_threshold),
-        inquiry.config,
-        passage_key=branch.passage_key,
-        passage_rank=branch.passage_rank,
-        s_ret=branch.s_ret,
-        inserted_ids=branch.inserted_ids,
-        prompt_ids=branch.generation.prompt_ids,
-    )
 
 
 def report_level(

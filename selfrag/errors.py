@@ -50,6 +50,24 @@ class CorruptRecording(SelfRAGError):
     exit_code = EXIT_INPUT
 
 
+class StoreDamaged(CorruptRecording):
+    """A store of expansions is damaged as a file; as a cache it is set aside and begun anew."""
+
+
+class StoreOutdated(CorruptRecording):
+    """A store of expansions was written by another version; as a cache it is set aside."""
+
+
+class StoreLocked(SelfRAGError):
+    """Another process keeps a store of expansions locked."""
+
+    exit_code = EXIT_INPUT
+
+
+class StoreWarning(UserWarning):
+    """A cache of expansions could not be kept up; no answer is affected."""
+
+
 class Closed(SelfRAGError):
     """A `SelfRAG` was used after `close()`."""
 

@@ -27,8 +27,9 @@ from selfrag.calibration import Calibration
 from selfrag.controller import answer_question
 from selfrag.controller.inquiry import Inquiry
 from selfrag.events import Event, EventLog
-from selfrag.expansions import ExpansionStore, ReplayBackend, StoreMode
-from selfrag.scheduler import Job, Scheduler
+from selfrag.expansions import CACHE_BYTES, ExpansionStore, ReplayBackend, StoreMode
+from selfrag.job import Job
+from selfrag.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from selfrag.tool import Tool
@@ -100,6 +101,7 @@ class SelfRAG:
         cache: str | Path | None = None,
         record: str | Path | None = None,
         replay: str | Path | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> SelfRAG:
         """Load a model and an index.
 
@@ -115,12 +117,14 @@ class SelfRAG:
             cache: sqlite file of expansions, served from and added to.
             record: the same for a complete recording (nothing is pruned).
             replay: a recording that answers everything; no weights are loaded.
+            cache_bytes: how large a cache may grow; what was not used for longest goes first.
+                Recordings are never shortened.
         """
         from selfrag.backends.checkpoint import load_checkpoint
 
         if engine not in ("batched", "reference"):
             raise ValueError(f"engine is {engine!r}; allowed: 'batched', 'reference'")
-        store = _open_store(cache, record, replay)
+        store = _open_store(cache, record, replay, cache_bytes)
         checkpoint = load_checkpoint(
             EMBEDDED_MODEL if model is None else model,
             device=device,
@@ -372,7 +376,10 @@ def _passages(passages: Passages) -> tuple[Passage, ...]:
 
 
 def _open_store(
-    cache: str | Path | None, record: str | Path | None, replay: str | Path | None
+    cache: str | Path | None,
+    record: str | Path | None,
+    replay: str | Path | None,
+    cache_bytes: int,
 ) -> ExpansionStore | None:
     """The one store that was asked for."""
     modes: dict[StoreMode, str | Path | None] = {
@@ -384,4 +391,7 @@ def _open_store(
     if len(given) > 1:
         names = ", ".join(mode for mode, _ in given)
         raise ValueError(f"got {names}; give one of cache, record and replay")
-    return None if not given else ExpansionStore(given[0][1], given[0][0])
+    if not given:
+        return None
+    mode, path = given[0]
+    return ExpansionStore(path, mode, max_bytes=cache_bytes)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from decoding.backend import Backend
@@ -26,44 +26,14 @@ from selfrag.answer import Answer
 from selfrag.errors import Closed, RecordingIncomplete
 from selfrag.events import EventLog
 from selfrag.expansions import ExpansionStore
-from selfrag.requests import Branch, Expand, Expanded, Result, Retrieve, Retrieved, Steps
+from selfrag.job import Job
+from selfrag.requests import Branch, Expand, Expanded, Result, Retrieve, Retrieved
 
 RETRIEVAL_ATTEMPTS = 2
 """How often a retriever that raises is asked before its failure becomes the result."""
 
 _LONGEST_WAIT = 3600.0
 """Seconds after which an idle worker looks at its clocks; a queue refuses to wait for years."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One question under way; `future` gets its answer."""
-
-    steps: Steps[Answer]
-    retriever: Retriever | None
-    log: EventLog
-    retrieval_timeout: float
-    decode: Callable[[tuple[int, ...]], str]
-    max_seconds: float | None = None
-    storable: bool = True
-    future: Future[Answer] = field(default_factory=Future)
-    started: float = field(default_factory=time.monotonic)
-    expired: bool = False
-    request: Expand | Retrieve | None = None
-    drafts: dict[int, Draft] = field(default_factory=dict)
-    tickets: dict[int, int] = field(default_factory=dict)
-    starts: dict[int, Draft] = field(default_factory=dict)
-    cached: int = 0
-    cached_tokens: int = 0
-    model_calls: int = 0
-    retrieval: int = 0
-    retrieval_deadline: float = float("inf")
-    shown: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def deadline(self) -> float:
-        """When its time budget ends, on the monotonic clock."""
-        return float("inf") if self.max_seconds is None else self.started + self.max_seconds
 
 
 Message = tuple[Literal["start", "cancel", "retrieved", "close"], Any, Any]

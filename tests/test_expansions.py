@@ -28,13 +28,8 @@ from decoding.generation import Draft, Generation
 from retrievers.hit import Hit
 from selfrag.answer import Answer, Budget
 from selfrag.errors import CorruptRecording, RecordingIncomplete
-from selfrag.expansions import (
-    ExpansionStore,
-    ReplayBackend,
-    draft_from_dict,
-    draft_to_dict,
-    generation_key,
-)
+from selfrag.expansion_rows import StoredRow, draft_from_dict, draft_to_dict, generation_key
+from selfrag.expansions import ExpansionStore, ReplayBackend
 from selfrag.rag import SelfRAG
 
 REQUEST = Generation(
@@ -134,7 +129,9 @@ def test_what_is_served(tmp_path: Path, length: int, finish: str, asked: int, se
 
 
 def test_the_longer_draft_is_kept(tmp_path: Path) -> None:
+    """Before it is written, and after."""
     store = ExpansionStore(tmp_path / "store", "cache")
+    other = ExpansionStore(tmp_path / "other", "cache")
     for finish, length, kept in [
         ("cut", 2, "cut"),
         ("limit", 1, "cut"),
@@ -145,9 +142,13 @@ def test_the_longer_draft_is_kept(tmp_path: Path) -> None:
         ("limit", 3, "stop"),
     ]:
         store.add_draft("model", REQUEST, draft(length, finish))
-        ((found,),) = store._connection.execute("SELECT finish FROM expansions").fetchall()
-        assert found == kept
+        other.add_draft("model", REQUEST, draft(length, finish))
+        other.commit()
+        for made in (store, other):
+            row = made._read(generation_key("model", REQUEST), StoredRow.draft)
+            assert row is not None and row.finish == kept
     store.close()
+    other.close()
 
 
 def test_a_replay_adds_nothing(tmp_path: Path) -> None:
@@ -161,65 +162,7 @@ def test_a_replay_adds_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "store").read_bytes() == before
 
 
-def test_files_that_are_no_stores(tmp_path: Path) -> None:
-    with pytest.raises(RecordingIncomplete, match="no recording"):
-        ExpansionStore(tmp_path / "none", "replay")
-    assert not (tmp_path / "none").exists()
-    garbage = tmp_path / "garbage"
-    garbage.write_bytes(b"this is no database, however long it goes on " * 30)
-    foreign = tmp_path / "foreign"
-    connection = sqlite3.connect(foreign)
-    connection.execute("CREATE TABLE bookmarks (address TEXT)")
-    connection.close()
-    other = tmp_path / "other"
-    ExpansionStore(other, "cache").close()
-    connection = sqlite3.connect(other)
-    connection.execute("UPDATE meta SET value = '99'")
-    connection.commit()
-    connection.close()
-    for path in (garbage, foreign, other, tmp_path):
-        before = path.read_bytes() if path.is_file() else b""
-        for mode in ("cache", "record", "replay"):
-            if path == tmp_path and mode == "replay":
-                continue
-            with pytest.raises(CorruptRecording) as caught:
-                ExpansionStore(path, mode)
-            assert caught.value.hint
-        assert not path.is_file() or path.read_bytes() == before
-    (tmp_path / "empty").touch()
-    with pytest.raises(CorruptRecording):
-        ExpansionStore(tmp_path / "empty", "replay")
-    ExpansionStore(tmp_path / "empty", "cache").close()
-
-
-@pytest.mark.parametrize("damage", ["{", "[]", '{"token_ids": 3}', '{"token_ids": []}', "7"])
-def test_damaged_rows(tmp_path: Path, damage: str) -> None:
-    store = ExpansionStore(tmp_path / "store", "cache")
-    store.add_draft("model", REQUEST, draft(3, "stop"))
-    store.add_hits("index", "query", 5, (hit(),))
-    store._connection.execute("UPDATE expansions SET draft = ?", (damage,))
-    store._connection.execute("UPDATE retrievals SET hits = ?", (damage.replace("[]", "[1]"),))
-    with pytest.raises(CorruptRecording, match="damaged"):
-        store.draft("model", REQUEST)
-    with pytest.raises(CorruptRecording, match="damaged"):
-        store.hits("index", "query", 5)
-    store.close()
-
-
-def test_a_truncated_file(tmp_path: Path) -> None:
-    path = tmp_path / "store"
-    store = ExpansionStore(path, "record")
-    for number in range(300):
-        store.add_draft("model", replace(REQUEST, prompt_ids=(number,)), draft(30, "stop"))
-    store.close()
-    path.write_bytes(path.read_bytes()[:20_000])
-    with pytest.raises(CorruptRecording):
-        store = ExpansionStore(path, "replay")
-        for number in range(300):
-            store.draft("model", replace(REQUEST, max_tokens=99, prompt_ids=(number,)))
-
-
-def run(seed: int, path: Path, mode: Any, **config: Any) -> Answer:
+def run(seed: int, path: Path | None, mode: Any, **config: Any) -> Answer:
     """One question over a random script, with a store."""
     settings: dict[str, Any] = {
         "mode": "always",
@@ -228,7 +171,7 @@ def run(seed: int, path: Path, mode: Any, **config: Any) -> Answer:
         **config,
     }
     retriever = ListRetriever(passages(*NAMES))
-    store = None if mode is None else ExpansionStore(path, mode)
+    store = None if path is None or mode is None else ExpansionStore(path, mode)
     script = random_script(random.Random(seed))
     rag, _ = scripted(script, retriever, store=store, **settings)
     if mode == "replay":
@@ -251,9 +194,10 @@ def test_a_recording_is_complete_and_replays_under_other_weights(tmp_path: Path,
         recorded = run(seed, path, "record", **same)
         assert recorded.configuration["prune"] is False and recorded.usage.pruned == 0
         connection = sqlite3.connect(path)
-        finishes = {row[0] for row in connection.execute("SELECT finish FROM expansions")}
+        whole = {row[0] for row in connection.execute("SELECT whole FROM rows")}
+        pinned = {row[0] for row in connection.execute("SELECT pinned FROM rows")}
         connection.close()
-        assert "cut" not in finishes
+        assert whole == pinned == {1}
         assert_same_answer(run(seed, path, "replay", **same), recorded)
         live = run(seed, path, None, **same, **weights)
         again = run(seed, path, "replay", **same, **weights)
@@ -285,7 +229,7 @@ def test_cut_branches_replay_only_where_the_cut_is_proven(tmp_path: Path) -> Non
         assert_same_answer(run(seed, path, "cache", **settings), first)
         if not first.usage.pruned:
             continue
-        other = {"form": "short", "w_use": 0.0, "w_rel": 0.0, "w_sup": 0.0}
+        other = {"form": "short", "w_use": 0.0, "w_rel": 0.9, "w_sup": seed % 2 * 0.9}
         live = run(seed, path, None, **other)
         try:
             again = run(seed, path, "replay", **other)
@@ -311,6 +255,50 @@ def test_a_full_cache_decodes_nothing(tmp_path: Path) -> None:
         assert (backend.generations == []) == (turn == 1)
         assert answer.usage.cached == (answer.usage.expansions if turn else 0)
         assert all(node["status"] != "cut" for node in nodes(answer))
+
+
+@pytest.mark.parametrize("order", ["together", "leaders"])
+def test_cut_branches_are_resumed_where_they_were_cut(tmp_path: Path, order: str) -> None:
+    """A cache of a pruned run, asked without pruning, gives what a run without a cache gives; and
+    the model writes nothing that was written before."""
+    resumed = 0
+    for seed in range(12):
+        path = tmp_path / str(seed)
+        settings: dict[str, Any] = {"form": "short", "w_ret": 2.0}
+        first = run(seed, path, "cache", order=order, **settings)
+        whole = run(seed, path, "cache", prune=False, **settings)
+        live = run(seed, None, None, prune=False, **settings)
+        assert_same_answer(whole, live)
+        assert [n["token_ids"] for n in nodes(whole)] == [n["token_ids"] for n in nodes(live)]
+        assert whole.usage.cached_tokens == first.usage.generated_tokens
+        assert whole.usage.model_calls == first.usage.pruned
+        resumed += first.usage.pruned
+        again = run(seed, path, "cache", prune=False, **settings)
+        assert again.usage.model_calls == 0
+    assert resumed > 12
+
+
+def test_a_pruned_question_costs_nothing_the_second_time(tmp_path: Path) -> None:
+    """Not even for the branches that were cut: they are cut again, from what is known."""
+    cut = 0
+    for seed in range(8):
+        path = tmp_path / str(seed)
+        first = run(seed, path, "cache", form="short")
+        again = run(seed, path, "cache", form="short")
+        assert_same_answer(again, first)
+        assert again.usage.model_calls == 0
+        assert again.usage.cached_tokens == again.usage.generated_tokens
+        cut += again.usage.pruned
+    assert cut
+
+
+def test_a_limit_is_gone_beyond(tmp_path: Path) -> None:
+    for seed in range(6):
+        path = tmp_path / str(seed)
+        run(seed, path, "cache", form="short", max_segment_tokens=2, prune=False)
+        longer = run(seed, path, "cache", form="short", prune=False)
+        assert_same_answer(longer, run(seed, None, None, form="short", prune=False))
+        assert longer.usage.cached_tokens > 0
 
 
 def test_a_recording_follows_budgets(tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def test_what_a_constraint_will_drop_is_given_up_at_once() -> None:
     }
     for form in ("long", "short"):
         config: dict[str, Any] = {"mode": "always", "form": form, "drop": ("irrelevant",)}
-        rag, backend = scripted(script, ListRetriever(passages("w1")), **config)
+        rag, _ = scripted(script, ListRetriever(passages("w1")), **config)
         with rag:
             answer = rag.ask("Q")
         assert [node["status"] for node in nodes(answer)] == ["root", "dropped"]

@@ -99,7 +99,7 @@ class ExpansionFile:
             evicted = 0 if max_bytes is None else self._evict(max_bytes)
         if evicted:
             with self._named_errors():
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+                self._connection.executescript("PRAGMA incremental_vacuum;")  # steps to its end
         return evicted
 
     def drop(self, row: StoredRow) -> None:

@@ -24,7 +24,6 @@ from retrievers.base import Retriever
 from retrievers.deadline import search_until
 from selfrag.answer import Answer
 from selfrag.errors import Closed, RecordingIncomplete
-from selfrag.events import EventLog
 from selfrag.expansions import ExpansionStore
 from selfrag.job import Job
 from selfrag.requests import Branch, Expand, Expanded, Result, Retrieve, Retrieved

@@ -267,7 +267,7 @@ def test_a_broken_recording_is_an_error_and_a_broken_cache_is_begun_anew(tmp_pat
         assert path.read_bytes() == before
         cache = ExpansionStore(path, "cache")
         found = [cache.draft("model", prompt(number)) for number in range(300)]
-        assert set(found) <= {None, draft(30, "stop")} and None in found
+        assert None in found and all(one in (None, draft(30, "stop")) for one in found)
         (warning,) = cache.take_warnings()
         assert "begun anew" in warning and f"{name}.set-aside-1" in warning
         cache.add_draft("model", prompt(0), draft(3, "stop"))

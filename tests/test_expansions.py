@@ -27,7 +27,7 @@ from decoding.errors import CutUnproven
 from decoding.generation import Draft, Generation
 from retrievers.hit import Hit
 from selfrag.answer import Answer, Budget
-from selfrag.errors import CorruptRecording, RecordingIncomplete
+from selfrag.errors import RecordingIncomplete
 from selfrag.expansion_rows import StoredRow, draft_from_dict, draft_to_dict, generation_key
 from selfrag.expansions import ExpansionStore, ReplayBackend
 from selfrag.rag import SelfRAG

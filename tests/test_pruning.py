@@ -36,7 +36,6 @@ from decoding.standing import Contender, Standing
 from decoding.tree import path_score
 from selfrag.answer import NOT_FOUND, Answer, Budget, Usage
 from selfrag.controller import levels
-from selfrag.rag import SelfRAG
 
 VOCABULARY = prompts().vocabulary
 SUPPORT = ("[Fully supported]", "[Partially supported]", NO_SUPPORT)
@@ -286,78 +285,6 @@ def test_what_a_constraint_will_drop_is_given_up_at_once() -> None:
         assert [node["status"] for node in nodes(answer)] == ["root", "dropped"]
         assert answer.usage.generated_tokens == 1 and answer.text == NOT_FOUND
         assert "Every branch was dropped; see the tree." in answer.warnings
-
-
-class Rows(ScriptedBackend):
-    """A scripted backend with room for a few rows, which counts its passes."""
-
-    def __init__(self, script: Script, rows: int) -> None:
-        super().__init__(prompts(), script)
-        self.rows, self.passes = rows, 0
-
-    def step(self) -> bool:
-        self.passes += 1
-        waiting = self._waiting
-        self._waiting, later = waiting[: self.rows], waiting[self.rows :]
-        super().step()
-        self._waiting += later
-        return bool(self._waiting)
-
-
-def cost(rows: int, **config: Any) -> tuple[list[Answer], int, int]:
-    """Answers, tokens and forward passes over random scripts."""
-    answers, passes = [], 0
-    for seed in range(16):
-        backend = Rows(random_script(random.Random(seed)), rows)
-        settings = DecodingConfig(
-            **{"mode": "always", "beam_width": 1, "max_segments": 2, "w_use": 0.0, **config}
-        )
-        rag = SelfRAG(backend, prompts(), ListRetriever(passages(*NAMES)), config=settings)
-        with rag:
-            answers.append(rag.ask("Q"))
-        passes += backend.passes
-    return answers, sum(answer.usage.generated_tokens for answer in answers), passes
-
-
-def test_what_the_orders_cost() -> None:
-    """Leaders first: fewest tokens; together: fewest passes, unless there is one row only."""
-    whole, all_tokens, all_passes = cost(10, prune=False)
-    together, tokens, passes = cost(10)
-    leaders, fewer_tokens, more_passes = cost(10, order="leaders")
-    assert fewer_tokens < tokens < all_tokens
-    assert passes <= all_passes and passes < more_passes
-    for first, second, third in zip(together, leaders, whole, strict=True):
-        assert_unchanged(first, third)
-        assert_unchanged(second, third)
-        assert second.usage.expansions == first.usage.expansions
-        assert second.usage.prompt_tokens == first.usage.prompt_tokens
-    alone, _, alone_passes = cost(1)
-    _, _, leader_passes = cost(1, order="leaders")
-    assert leader_passes < alone_passes
-    for first, third in zip(alone, whole, strict=True):
-        assert_unchanged(first, third)
-
-
-def test_who_can_score_most_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    best, tokens, _ = cost(1, w_ret=3.0)
-    sound = LevelPruner.best_first
-    monkeypatch.setattr(LevelPruner, "best_first", lambda self: sound(self)[::-1])
-    worst, more_tokens, _ = cost(1, w_ret=3.0)
-    assert tokens < more_tokens
-    for first, second in zip(best, worst, strict=True):
-        assert first.tree["selected"] == second.tree["selected"]
-        assert survivors(first) == survivors(second)
-
-
-def test_time_that_runs_out_between_the_rounds() -> None:
-    """Branches that were held back are then as good as any that were called off."""
-    for seed in range(20):
-        backend = Rows(random_script(random.Random(seed)), 2)
-        config = DecodingConfig(mode="always", order="leaders", beam_width=1)
-        rag = SelfRAG(backend, prompts(), ListRetriever(passages(*NAMES)), config=config)
-        with rag:
-            answer = rag.ask("Q", budget=Budget(max_seconds=0.004))
-        assert answer.status in ("budget", "complete", "not_found")
 
 
 scores = st.builds(

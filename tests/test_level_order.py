@@ -1,0 +1,102 @@
+"""The order in which a level's branches run changes what they cost, and nothing else."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import pytest
+from scripted_rag import ListRetriever, Script, nodes, passages, prompts
+from test_pruning import NAMES, assert_unchanged, random_script, survivors
+from tiny_models import ScriptedBackend
+
+from decoding.config import DecodingConfig
+from decoding.pruning import LevelPruner
+from selfrag.answer import Answer, Budget
+from selfrag.rag import SelfRAG
+
+
+class Rows(ScriptedBackend):
+    """A scripted backend with room for a few rows, which counts its passes."""
+
+    def __init__(self, script: Script, rows: int) -> None:
+        super().__init__(prompts(), script)
+        self.rows, self.passes = rows, 0
+
+    def step(self) -> bool:
+        self.passes += 1
+        waiting = self._waiting
+        self._waiting, later = waiting[: self.rows], waiting[self.rows :]
+        super().step()
+        self._waiting += later
+        return bool(self._waiting)
+
+
+def cost(rows: int, **config: Any) -> tuple[list[Answer], int, int]:
+    """Answers, tokens and forward passes over random scripts."""
+    answers, passes = [], 0
+    for seed in range(16):
+        backend = Rows(random_script(random.Random(seed)), rows)
+        settings = DecodingConfig(
+            **{"mode": "always", "beam_width": 1, "max_segments": 2, "w_use": 0.0, **config}
+        )
+        rag = SelfRAG(backend, prompts(), ListRetriever(passages(*NAMES)), config=settings)
+        with rag:
+            answers.append(rag.ask("Q"))
+        passes += backend.passes
+    return answers, sum(answer.usage.generated_tokens for answer in answers), passes
+
+
+def test_what_the_orders_cost() -> None:
+    """Leaders first: fewest tokens; together: fewest passes, unless there is one row only."""
+    whole, all_tokens, all_passes = cost(10, prune=False)
+    together, tokens, passes = cost(10)
+    leaders, fewer_tokens, more_passes = cost(10, order="leaders")
+    assert fewer_tokens < tokens < all_tokens
+    assert passes <= all_passes and passes < more_passes
+    for first, second, third in zip(together, leaders, whole, strict=True):
+        assert_unchanged(first, third)
+        assert_unchanged(second, third)
+        assert second.usage.expansions == first.usage.expansions
+        assert second.usage.prompt_tokens == first.usage.prompt_tokens
+    alone, _, alone_passes = cost(1)
+    _, _, leader_passes = cost(1, order="leaders")
+    assert leader_passes < alone_passes
+    for first, third in zip(alone, whole, strict=True):
+        assert_unchanged(first, third)
+
+
+def test_who_can_score_most_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    best, tokens, _ = cost(1, w_ret=3.0)
+    sound = LevelPruner.best_first
+    monkeypatch.setattr(LevelPruner, "best_first", lambda self: sound(self)[::-1])
+    worst, more_tokens, _ = cost(1, w_ret=3.0)
+    assert tokens < more_tokens
+    for first, second in zip(best, worst, strict=True):
+        assert first.tree["selected"] == second.tree["selected"]
+        assert survivors(first) == survivors(second)
+
+
+def test_time_that_runs_out_between_the_rounds() -> None:
+    """Branches that were held back are then called off like any other, and still in play."""
+
+    class Slow(Rows):
+        def step(self) -> bool:
+            if self.passes == 3:  # one for all IsRel, two for the leader
+                time.sleep(0.6)
+            return super().step()
+
+    script: Script = {"[Relevant]": {"a": 1.0}, "a": {"a": 1.0}}
+    for name, relevant in (("w1", 0.6), ("w2", 0.9), ("w3", 0.7)):
+        script[f"{name}</paragraph>"] = {"[Relevant]": relevant}
+    config = DecodingConfig(mode="always", order="leaders", beam_width=1)
+    retriever = ListRetriever(passages("w1", "w2", "w3"))
+    with SelfRAG(Slow(script, 9), prompts(), retriever, config=config) as rag:
+        answer = rag.ask("Q", budget=Budget(max_seconds=0.5))
+    assert answer.status == "budget" and set(answer.text) == {"a"}
+    first, second, third = nodes(answer)[1:]
+    assert [node["finish"] for node in (first, second, third)] == ["cancelled"] * 3
+    assert [len(node["token_ids"]) for node in (first, third)] == [1, 1]
+    assert len(second["token_ids"]) > 2
+    assert answer.usage.generated_tokens == 2 + len(second["token_ids"])

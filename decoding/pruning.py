@@ -95,8 +95,8 @@ class LevelPruner:
         scores = replace(segment.scores, ret=contender.s_ret)
         score = path_score([*contender.earlier, scores], self.config)
         if self.bonus:
-            utility = boundary_of(draft, self.vocabulary).utility
-            score = final_score(score, utility, self.config.w_use)
+            boundary = boundary_of(draft, self.vocabulary, self.config.end_threshold)
+            score = final_score(score, boundary.utility, self.config.w_use)
         self._raise(index, score)
 
     def ceiling(self, standing: Standing) -> float:

@@ -139,6 +139,7 @@ settings_of_all_kinds = st.fixed_dictionaries(
         "max_segment_tokens": st.sampled_from([1, 2, 3, 30]),
         "retrieve_threshold": st.sampled_from([0.0, 0.5, 1.0]),
         "continue_threshold": st.sampled_from([None, 0.0, 0.5]),
+        "end_threshold": st.sampled_from([None, 0.0, 0.5, 1.0]),
         "w_seq": weights,
         "w_rel": weights,
         "w_sup": weights,

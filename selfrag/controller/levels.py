@@ -147,7 +147,7 @@ def add_node(
         branch.parent,
         branch.action,
         read_segment(draft, inquiry.vocabulary),
-        boundary_of(draft, inquiry.vocabulary),
+        boundary_of(draft, inquiry.vocabulary, inquiry.config.end_threshold),
         inquiry.config,
         passage_key=branch.passage_key,
         passage_rank=branch.passage_rank,

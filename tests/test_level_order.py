@@ -89,7 +89,8 @@ def test_time_that_runs_out_between_the_rounds() -> None:
 
     script: Script = {"[Relevant]": {"a": 1.0}, "a": {"a": 1.0}}
     for name, relevant in (("w1", 0.6), ("w2", 0.9), ("w3", 0.7)):
-        script[f"{name}</paragraph>"] = {"[Relevant]": relevant}
+        judged = {"[Relevant]": relevant, "[Irrelevant]": 1 - relevant}
+        script[f"{name}</paragraph>"] = judged
     config = DecodingConfig(mode="always", order="leaders", beam_width=1)
     retriever = ListRetriever(passages("w1", "w2", "w3"))
     with SelfRAG(Slow(script, 9), prompts(), retriever, config=config) as rag:

@@ -164,6 +164,7 @@ class Answer:
     def to_dict(self, *, tree: bool = False) -> dict[str, Any]:
         """Plain data; the tree only when asked for, since it is large."""
         data: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        data["usage"]["saved_at_most"] = self.usage.saved_at_most
         if not tree:
             del data["tree"]
         return data
@@ -187,7 +188,8 @@ class Answer:
             for item in values["citations"]
         )
         values["decisions"] = tuple(Decision(**item) for item in values["decisions"])
-        values["usage"] = Usage(**values["usage"])
+        usage = {key: value for key, value in values["usage"].items() if key != "saved_at_most"}
+        values["usage"] = Usage(**usage)
         values["warnings"] = tuple(values.get("warnings", ()))
         return cls(**values)
 

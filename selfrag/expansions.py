@@ -86,7 +86,7 @@ class ExpansionStore:
             return draft
         if draft.finish == "limit" and length == generation.max_tokens:
             return draft
-        if draft.finish == "cut" and self.mode == "replay":
+        if draft.finish == "cut" and self.mode == "replay" and length <= generation.max_tokens:
             return draft
         return None
 

@@ -121,7 +121,8 @@ def answer_to_terminal(answer: Answer, *, text: bool = True) -> RenderableType:
         parts += [Text(""), table]
     usage = answer.usage
     cost = (
-        f"{usage.passages} passages, {usage.expansions} branches, "
+        f"{usage.passages} passages, {usage.expansions} branches"
+        f"{f' ({usage.pruned} given up)' if usage.pruned else ''}, "
         f"{usage.generated_tokens} tokens generated, {usage.seconds:.2f} s"
     )
     parts += [Text(""), Text(cost, style="dim")]

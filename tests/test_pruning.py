@@ -250,6 +250,7 @@ def test_what_usage_says_of_the_saving() -> None:
             usage.unwritten_tokens / (usage.unwritten_tokens + usage.generated_tokens)
         )
         assert Answer.from_json(pruned.to_json()).usage == usage
+        assert pruned.to_dict()["usage"]["saved_at_most"] == usage.saved_at_most
     assert Usage().saved_at_most is None
 
 

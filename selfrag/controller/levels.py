@@ -94,13 +94,11 @@ def decode_pruned(inquiry: Inquiry, pruner: LevelPruner, first_node: int) -> Ste
     if inquiry.config.order == "together" or len(everyone) <= pruner.places:
         yield from _round(inquiry, pruner, first_node, everyone, drafts)
         return [drafts[index] for index in range(len(drafts))]
-    yield from _round(inquiry, pruner, first_node, everyone, drafts, hold=True)
+    held: set[int] = set()
+    yield from _round(inquiry, pruner, first_node, everyone, drafts, held)
     for most in (pruner.places, len(everyone)):
-        waiting = [
-            index
-            for index in pruner.best_first()
-            if drafts[index].finish == "cut" and index not in pruner.cuts
-        ]
+        waiting = [index for index in pruner.best_first() if index in held - pruner.cuts]
+        held -= set(waiting[:most])
         yield from _round(inquiry, pruner, first_node, waiting[:most], drafts)
     return [drafts[index] for index in range(len(drafts))]
 
@@ -111,17 +109,20 @@ def _round(
     first_node: int,
     indices: Sequence[int],
     drafts: dict[int, Draft],
-    *,
-    hold: bool = False,
+    held: set[int] | None = None,
 ) -> Steps[None]:
-    """Decode some contenders, from where they were held back; with `hold`, one token of each."""
+    """Decode some contenders, from where they were held back.
+
+    With `held`, one token of each, and those that wait after it are put into the set.
+    """
     if not indices:
         return
     branches = []
     for index in indices:
         watch = pruner.watch(index)
+        if held is not None:
+            watch = _holding(watch, index, held)
         generation = pruner.contenders[index].generation
-        watch = _held(watch) if hold else watch
         branches.append(Branch(generation, first_node + index, watch, drafts.get(index)))
     done = yield from inquiry.expand_branches(
         branches, lambda place, draft: pruner.complete(indices[place], draft)
@@ -129,11 +130,12 @@ def _round(
     drafts.update(zip(indices, done, strict=True))
 
 
-def _held(watch: Watch) -> Watch:
+def _holding(watch: Watch, index: int, held: set[int]) -> Watch:
     """The same watcher, after which the branch waits in any case."""
 
     def hold(partial: PartialDraft) -> bool:
-        watch(partial)
+        if not watch(partial):
+            held.add(index)
         return True
 
     return hold

@@ -41,7 +41,7 @@ CACHE_BYTES = 2**30
 """How large a cache may grow unless it is told otherwise."""
 
 _MOST_PENDING = 256
-"""Rows that are kept in memory before they are written without being asked."""
+"""Rows that wait in memory to be written, at most."""
 
 _Value = TypeVar("_Value")
 
@@ -73,6 +73,7 @@ class ExpansionStore:
         self._max_bytes, self._wait = max_bytes, wait
         self._pending: dict[bytes, StoredRow] = {}
         self._used: set[bytes] = set()
+        self._recorded: set[bytes] = set()
         self._warnings: list[str] = []
         self._file = self._open()
 
@@ -182,10 +183,11 @@ class ExpansionStore:
         except (StoreLocked, CorruptRecording) as error:
             self._forgive(error)
             return None
-        if self.mode == "record":
-            self._pending.setdefault(key, row)  # part of the recording from now on
-        else:
+        if self.mode == "cache":
             self._used.add(key)
+        elif key not in self._recorded:  # part of the recording from now on
+            self._recorded.add(key)
+            self._pending.setdefault(key, row)
         return value
 
     def _repair(self, row: StoredRow | None, error: DamagedRow) -> None:

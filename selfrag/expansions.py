@@ -41,7 +41,7 @@ CACHE_BYTES = 2**30
 """How large a cache may grow unless it is told otherwise."""
 
 _MOST_PENDING = 256
-"""Rows that wait in memory to be written, at most."""
+"""Rows that wait in memory before they are written unasked."""
 
 _Value = TypeVar("_Value")
 
@@ -185,7 +185,9 @@ class ExpansionStore:
             return None
         if self.mode == "cache":
             self._used.add(key)
-        elif key not in self._recorded:  # part of the recording from now on
+        elif (
+            self.mode == "record" and key not in self._recorded
+        ):  # part of the recording from now on
             self._recorded.add(key)
             self._pending.setdefault(key, row)
         return value

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from decoding.generation import Draft, Generation
 from retrievers.hit import Hit
 
 Kind = Literal["expansion", "retrieval"]
+
+_Value = TypeVar("_Value")
 
 
 class DamagedRow(ValueError):
@@ -82,7 +85,7 @@ class StoredRow:
         """Whether it says more than another row of the same key."""
         return self.length > other.length or (self.length == other.length and not other.whole)
 
-    def _read(self, kind: Kind, read: Any) -> Any:
+    def _read(self, kind: Kind, read: Callable[[Any], _Value]) -> _Value:
         expected = _checksum(self.key, self.kind, self.length, self.whole, self.payload)
         if self.checksum != expected or self.kind != kind:
             raise DamagedRow("its checksum does not fit")

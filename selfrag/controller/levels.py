@@ -87,20 +87,22 @@ def may_prune(inquiry: Inquiry, branches: Sequence[PlannedBranch], finishing: bo
     return limit - inquiry.generated_tokens >= most * config.max_segment_tokens
 
 
-def decode_pruned(inquiry: Inquiry, pruner: LevelPruner, first_node: int) -> Steps[list[Draft]]:
+def decode_pruned(
+    inquiry: Inquiry, pruner: LevelPruner, first_node: int
+) -> Steps[tuple[Draft, ...]]:
     """The contenders' drafts, in order; those that were given up are cut."""
     drafts: dict[int, Draft] = {}
     everyone = pruner.best_first()
     if inquiry.config.order == "together" or len(everyone) <= pruner.places:
         yield from _round(inquiry, pruner, first_node, everyone, drafts)
-        return [drafts[index] for index in range(len(drafts))]
+        return tuple(drafts[index] for index in range(len(drafts)))
     held: set[int] = set()
     yield from _round(inquiry, pruner, first_node, everyone, drafts, held)
     for most in (pruner.places, len(everyone)):
         waiting = [index for index in pruner.best_first() if index in held - pruner.cuts]
         held -= set(waiting[:most])
         yield from _round(inquiry, pruner, first_node, waiting[:most], drafts)
-    return [drafts[index] for index in range(len(drafts))]
+    return tuple(drafts[index] for index in range(len(drafts)))
 
 
 def _round(

@@ -29,6 +29,7 @@ def continuation(generation: Generation, start: Draft) -> Generation:
         prompt_ids=prompt,
         max_tokens=generation.max_tokens - written,
         first_ids=() if written else generation.first_ids,
+        first_offsets=() if written else generation.first_offsets,
         forced_ids=generation.forced_ids[written:],
     )
 

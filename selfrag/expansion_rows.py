@@ -110,6 +110,7 @@ def generation_key(fingerprint: str, generation: Generation) -> bytes:
         generation.first_ids,
         generation.forced_ids,
         generation.read_ids,
+        generation.first_offsets,
     )
 
 

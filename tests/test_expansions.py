@@ -94,6 +94,7 @@ def test_what_the_key_holds() -> None:
         {"stop_ids": frozenset({7})},
         {"closing_ids": frozenset()},
         {"first_ids": (5, 4)},
+        {"first_offsets": (0.5, 0.0)},
         {"forced_ids": (1,)},
         {"read_ids": (4, 5)},
     ]

@@ -30,11 +30,13 @@ from decoding.config import DecodingConfig
 from decoding.errors import CutUnproven
 from decoding.generation import Draft, Generation, PartialDraft
 from decoding.pruning import LevelPruner
+from decoding.scaling import Scaling
 from decoding.scores import final_score
 from decoding.segment import SegmentScores, boundary_of, read_segment
 from decoding.standing import Contender, Standing
 from decoding.tree import path_score
 from selfrag.answer import NOT_FOUND, Answer, Budget, Usage
+from selfrag.calibration import Calibration
 from selfrag.controller import levels
 
 VOCABULARY = prompts().vocabulary
@@ -79,7 +81,16 @@ def random_script(draw: random.Random) -> Script:
     return script
 
 
-def ask_both(seed: int, budget: int | None = None, **config: Any) -> tuple[Answer, Answer]:
+SCALED = Calibration(
+    relevance=0.6,
+    support=0.5,
+    scalings={"IsRel": Scaling(2.0, (0.8, 0.0)), "IsSup": Scaling(0.5, (0.0, 0.3, -0.2))},
+)
+
+
+def ask_both(
+    seed: int, budget: int | None = None, calibration: Calibration | None = None, **config: Any
+) -> tuple[Answer, Answer]:
     """The same question with and without pruning."""
     script = random_script(random.Random(seed))
     answers = []
@@ -87,6 +98,7 @@ def ask_both(seed: int, budget: int | None = None, **config: Any) -> tuple[Answe
         rag, _ = scripted(
             script,
             ListRetriever(passages(*NAMES)),
+            calibration=calibration,
             **{"mode": "always", "prune": prune, "max_segments": 3, **config},
         )
         with rag:

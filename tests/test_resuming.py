@@ -28,7 +28,9 @@ def decoded(backend: Any, generation: Generation, watch: Any = None) -> Draft:
     return draft
 
 
-def request(limit: int, short: bool, forced: tuple[int, ...] = ()) -> Generation:
+def request(
+    limit: int, short: bool, forced: tuple[int, ...] = (), offsets: tuple[float, ...] = ()
+) -> Generation:
     ends = {*VOCABULARY.utility, *VOCABULARY.retrieve.ids, *VOCABULARY.eos_ids}
     return Generation(
         prompts().codec.encode(["w1", VOCABULARY.paragraph_end], bos=False),
@@ -36,6 +38,7 @@ def request(limit: int, short: bool, forced: tuple[int, ...] = ()) -> Generation
         stop_ids=frozenset(ends),
         closing_ids=frozenset() if short else frozenset(VOCABULARY.is_sup.ids),
         first_ids=() if forced else VOCABULARY.is_rel.ids,
+        first_offsets=offsets,
         forced_ids=forced,
         read_ids=VOCABULARY.read_ids,
     )
@@ -67,10 +70,20 @@ def interrupted(backend: Any, generation: Generation, at: int) -> Draft:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**9), st.integers(1, 9), st.booleans(), st.integers(0, 9))
-def test_interrupted_anywhere(seed: int, limit: int, short: bool, at: int) -> None:
-    backend = ScriptedBackend(prompts(), random_script(random.Random(seed)))
-    generation = request(limit, short)
+@given(
+    st.integers(0, 10**9),
+    st.integers(1, 9),
+    st.booleans(),
+    st.integers(0, 9),
+    st.sampled_from([(), (0.7, 0.0)]),
+)
+def test_interrupted_anywhere(
+    seed: int, limit: int, short: bool, at: int, offsets: tuple[float, ...]
+) -> None:
+    script = random_script(random.Random(seed))
+    script |= {f"w1</paragraph>[{word}]": {"a": 0.9} for word in ("Relevant", "Irrelevant")}
+    backend = ScriptedBackend(prompts(), script)
+    generation = request(limit, short, offsets=offsets)
     assert interrupted(backend, generation, min(at, limit)) == decoded(backend, generation)
 
 

@@ -64,6 +64,8 @@ def test_one_json_object_holds_the_answer(fake: type[FakeSelfRAG]) -> None:
     assert set(value) >= KEYS
     assert set(value["citations"][0]) >= {"passage_id", "title", "text"}
     assert Answer.from_dict(value).question == "What?"
+    told = {"pruned", "pruned_tokens", "unwritten_tokens", "saved_at_most", "cached_tokens"}
+    assert set(value["usage"]) >= told
 
 
 def test_defaults_are_left_to_the_library(fake: type[FakeSelfRAG]) -> None:

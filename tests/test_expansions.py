@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_scripts import NAMES, random_script
 from scripted_rag import (
     ListRetriever,
     assert_same_answer,
@@ -20,7 +21,6 @@ from scripted_rag import (
     prompts,
     scripted,
 )
-from test_pruning import NAMES, random_script
 
 from decoding.config import DecodingConfig
 from decoding.errors import CutUnproven

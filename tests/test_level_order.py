@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 import pytest
+from random_scripts import NAMES, random_script
 from scripted_rag import ListRetriever, Script, nodes, passages, prompts
-from test_pruning import NAMES, assert_unchanged, random_script, survivors
+from test_pruning import assert_unchanged, survivors
 from tiny_models import ScriptedBackend
 
 from decoding.config import DecodingConfig

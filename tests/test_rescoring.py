@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_scripts import NAMES, random_script
 from scripted_rag import ListRetriever, nodes, passages, scripted
-from test_pruning import NAMES, random_script
 
 from decoding.config import DecodingConfig
 from decoding.rescoring import Measurements, choose, final_scores

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_scripts import random_script
 from scripted_rag import prompts, tiny_backend
-from test_pruning import random_script
 from tiny_models import ScriptedBackend
 
 from decoding.generation import Draft, Generation, PartialDraft

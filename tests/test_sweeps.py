@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from random_scripts import NAMES, random_script
 from scripted_rag import ListRetriever, assert_same_answer, passages, prompts, scripted
-from test_pruning import NAMES, random_script
 
 from decoding.config import DecodingConfig
 from selfrag.evaluation.sweeps import grid, sweep

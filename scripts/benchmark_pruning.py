@@ -1,10 +1,14 @@
 """What pruning saves, measured by asking with and without it.
 
     python scripts/benchmark_pruning.py [--json] [--cases 20]
+    python scripts/benchmark_pruning.py --sweep [--json]
 
 Asks selfrag-mini a dozen questions, and made cases in which every p(Relevant) is above 0.9; short
 form with 10 passages and long form with 5, beam 2. Prints, for both orders, the share of tokens and
 of forward passes saved, and how many answers are the same (all of them, or something is wrong).
+
+With `--sweep`: 200 settings of weights and thresholds over a recording of the same questions, and
+the share of the model calls that 200 runs would take.
 """
 
 from __future__ import annotations
@@ -47,11 +51,20 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--cases", type=int, default=20, help="made questions")
+    parser.add_argument("--sweep", action="store_true", help="sweep settings instead")
     options = parser.parse_args()
     return run_to_exit_code(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.sweep:
+        swept = _sweep()
+        for form, counts in swept.items():
+            if not options.json:
+                print(f"{form}: {counts['calls']} of {counts['requests']} model calls")
+        if options.json:
+            print(json.dumps(swept))
+        return 0
     found = {**_mini(), **_made(options.cases)}
     if options.json:
         print(json.dumps({k: [one.to_dict() for one in v] for k, v in found.items()}))
@@ -84,6 +97,32 @@ def _mini() -> dict[str, list[Any]]:
         for form, changes in FORMS.items():
             config = rag.config.replace(**changes)
             found[f"selfrag-mini, {form}"] = savings(rag, counting, QUESTIONS, config)
+    return found
+
+
+def _sweep() -> dict[str, dict[str, int]]:
+    import tempfile
+
+    from selfrag.evaluation.sweeps import grid, sweep
+    from selfrag.rag import SelfRAG
+
+    values = {
+        "retrieve_threshold": [0.1, 0.2, 0.5, 0.8],
+        "w_ret": [0.0, 1.0, 3.0, 5.0, 10.0],
+        "w_rel": [0.5, 1.0],
+        "w_sup": [0.0, 0.5, 1.0, 2.0, 4.0],
+    }
+    found = {}
+    for form, changes in FORMS.items():
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            SelfRAG.from_pretrained(record=Path(folder, "recording")) as rag,
+        ):
+            settings = grid(rag.config.replace(**changes), values)
+            calls = requests = 0
+            for run in sweep(rag, QUESTIONS[: 12 if form == "short" else 6], settings):
+                calls, requests = calls + run.model_calls, requests + run.requests
+        found[form] = {"settings": len(settings), "calls": calls, "requests": requests}
     return found
 
 

@@ -221,8 +221,8 @@ class Budget:
     """Hard limits for one question; None is no limit. Checked when made.
 
     `max_generated_tokens` counts every token appended to any branch, `max_retrievals` every call
-    of the retriever, `max_seconds` wall-clock time from the moment the question is submitted. Where the
-    tokens may run out nothing is pruned, so that they go as far as without pruning.
+    of the retriever, `max_seconds` wall-clock time from the moment the question is submitted.
+    Where the tokens may run out nothing is pruned, so that they go as far as without pruning.
     """
 
     max_generated_tokens: int | None = None

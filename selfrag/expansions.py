@@ -152,12 +152,13 @@ class ExpansionStore:
 
     def _open(self) -> ExpansionFile:
         writable = self.mode != "replay"
+        identity = self.path.stat().st_ino if self.path.is_file() else None
         try:
             return ExpansionFile(self.path, writable=writable, wait=self._wait)
         except (StoreDamaged, StoreOutdated) as error:
             if self.mode != "cache":
                 raise
-            self._warn_of_new_file(error, set_aside(self.path))
+            self._warn_of_new_file(error, set_aside(self.path, identity))
         return ExpansionFile(self.path, writable=writable, wait=self._wait)
 
     def _add(self, row: StoredRow) -> None:

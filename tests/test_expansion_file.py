@@ -278,6 +278,20 @@ def test_a_broken_recording_is_an_error_and_a_broken_cache_is_begun_anew(tmp_pat
         again.close()
 
 
+def test_a_file_that_another_process_has_begun_anew_is_left_alone(tmp_path: Path) -> None:
+    """Two processes find the same damaged file; the second must not set the first's new one aside."""
+    path = tmp_path / "store"
+    filled(path, "cache", 1)
+    one = ExpansionStore(path, "cache")
+    two = ExpansionStore(path, "cache")
+    assert one._file.set_aside() == tmp_path / "store.set-aside-1"
+    filled(path, "cache", 3)
+    assert two._file.set_aside() is None
+    again = ExpansionStore(path, "cache")
+    assert again.counts()["expansions"] == 3
+    again.close()
+
+
 def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
     with pytest.raises(RecordingIncomplete, match="no recording"):
         ExpansionStore(tmp_path / "none", "replay")

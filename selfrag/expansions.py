@@ -223,33 +223,3 @@ class ExpansionStore:
     def _warn(self, message: str) -> None:
         if message not in self._warnings:
             self._warnings.append(message)
-
-
-class ReplayBackend:
-    """Stands in for a model when a recording must answer everything."""
-
-    def __init__(self, fingerprint: str, context_limit: int) -> None:
-        self.fingerprint = fingerprint
-        self.context_limit = context_limit
-
-    def submit(self, generation: Generation, watch: object = None) -> int:
-        """Always refuses: the store was asked before."""
-        raise RecordingIncomplete(
-            f"The recording has no expansion of a prompt of {len(generation.prompt_ids)} tokens.",
-            "Replay with the recorded question, passages, model and settings.",
-        )
-
-    def step(self) -> bool:
-        """Nothing ever runs."""
-        return False
-
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Nothing ever finishes."""
-        return []
-
-    def cancel(self, ticket: int) -> None:
-        """Nothing to cancel."""
-
-    def progress(self, ticket: int) -> tuple[int, ...]:
-        """Nothing is on its way."""
-        return ()

@@ -27,8 +27,9 @@ from selfrag.calibration import Calibration
 from selfrag.controller import answer_question
 from selfrag.controller.inquiry import Inquiry
 from selfrag.events import Event, EventLog
-from selfrag.expansions import CACHE_BYTES, ExpansionStore, ReplayBackend, StoreMode
+from selfrag.expansions import CACHE_BYTES, ExpansionStore, StoreMode
 from selfrag.job import Job
+from selfrag.replay import ReplayBackend
 from selfrag.scheduler import Scheduler
 
 if TYPE_CHECKING:

@@ -279,7 +279,7 @@ def test_a_broken_recording_is_an_error_and_a_broken_cache_is_begun_anew(tmp_pat
 
 
 def test_a_file_that_another_process_has_begun_anew_is_left_alone(tmp_path: Path) -> None:
-    """Two processes find the same damaged file; the second must not set the first's new one aside."""
+    """Of two processes that find a damaged file the second keeps the first one's new file."""
     path = tmp_path / "store"
     filled(path, "cache", 1)
     one = ExpansionStore(path, "cache")

@@ -29,8 +29,9 @@ from retrievers.hit import Hit
 from selfrag.answer import Answer, Budget
 from selfrag.errors import RecordingIncomplete
 from selfrag.expansion_rows import StoredRow, draft_from_dict, draft_to_dict, generation_key
-from selfrag.expansions import ExpansionStore, ReplayBackend
+from selfrag.expansions import ExpansionStore
 from selfrag.rag import SelfRAG
+from selfrag.replay import ReplayBackend
 
 REQUEST = Generation(
     (1, 2, 3),

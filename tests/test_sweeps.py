@@ -12,8 +12,9 @@ from scripted_rag import ListRetriever, assert_same_answer, passages, prompts, s
 
 from decoding.config import DecodingConfig
 from selfrag.evaluation.sweeps import grid, sweep
-from selfrag.expansions import ExpansionStore, ReplayBackend
+from selfrag.expansions import ExpansionStore
 from selfrag.rag import SelfRAG
+from selfrag.replay import ReplayBackend
 
 QUESTIONS = ["One", "Two"]
 

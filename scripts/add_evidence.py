@@ -27,7 +27,10 @@ KINDS = {
 """Kinds of tables whose names are no plurals with "s"."""
 THING = ("name", "title")
 
-Stated = Mapping[tuple[str, str], list[tuple[str, Entity, tuple[str, ...]]]]
+Thing = tuple[str, str]
+"""Kind and bare name."""
+Stated = tuple[str, Entity, tuple[str, ...]]
+"""A passage's id, its thing, and the relations that it states."""
 
 
 def main() -> None:
@@ -35,9 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="JSON Lines of questions")
     path: Path = parser.parse_args().file
-    stated: Stated = defaultdict(list)
+    stated: defaultdict[Thing, list[Stated]] = defaultdict(list)
     for one in statements(read_entities()):
-        stated[one[1].kind.key, bare(one[1].name)].append(one)  # type: ignore[index]
+        stated[one[1].kind.key, bare(one[1].name)].append(one)
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     asked = [row for row in rows if row["kind"] == "answerable"]
     for row in asked:
@@ -49,7 +52,7 @@ def main() -> None:
     print(f"{known} of {len(asked)} answerable questions have evidence.")
 
 
-def evidence(row: Mapping[str, Any], stated: Stated) -> list[str]:
+def evidence(row: Mapping[str, Any], stated: Mapping[Thing, list[Stated]]) -> list[str]:
     """Ids of the passages that state what a question asks for; [] where that is not known."""
     table, _, column = row["relation"].partition(".")
     kind = KINDS.get(table, table.removesuffix("s"))

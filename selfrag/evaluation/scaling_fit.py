@@ -75,6 +75,6 @@ def fit_scaling(known: Sequence[Known]) -> Scaling:
         lost.backward()  # type: ignore[no-untyped-call]
         return lost
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     moved = offsets.detach() - offsets.detach().mean()
     return Scaling(float((-cold.detach()).exp()), tuple(moved.tolist()))

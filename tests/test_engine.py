@@ -23,6 +23,8 @@ from decoding.reference import ReferenceEngine
 
 VOCABULARY = 200
 CONTEXT = 96
+POSITION = 2 * 2 * 2 * 12 * 4
+"""Bytes of one position of the grouped variant: keys and values, layers, heads, size, float32."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "grouped": {},
     "every head its own keys": {"num_key_value_heads": 4},
@@ -135,15 +137,15 @@ def test_equals_the_reference(variant: str) -> None:
     seed=st.integers(0, 10**6),
     count=st.integers(1, 9),
     max_rows=st.sampled_from([1, 2, 3, 64]),
-    prefix_tokens=st.sampled_from([0, 30, 16_384]),
+    cache_bytes=st.sampled_from([96 * POSITION, 300 * POSITION, None]),
     prefill_tokens=st.sampled_from([1, 50, 8_192]),
     wait=st.integers(0, 3),
 )
 def test_equals_the_reference_however_requests_come(
-    seed: int, count: int, max_rows: int, prefix_tokens: int, prefill_tokens: int, wait: int
+    seed: int, count: int, max_rows: int, cache_bytes: int, prefill_tokens: int, wait: int
 ) -> None:
     requests = random_requests(seed, count)
-    engine = batched(max_rows=max_rows, prefix_tokens=prefix_tokens, prefill_tokens=prefill_tokens)
+    engine = batched(max_rows=max_rows, cache_bytes=cache_bytes, prefill_tokens=prefill_tokens)
     expected = run(ReferenceEngine(model(), fingerprint="tiny"), requests)
     for found, draft in zip(run(engine, requests, wait=wait), expected, strict=True):
         assert_same(found, draft)
@@ -152,7 +154,7 @@ def test_equals_the_reference_however_requests_come(
 def test_the_batch_does_not_matter() -> None:
     requests = random_requests(5, 10)
     together = run(batched(), requests)
-    apart = [run(batched(prefix_tokens=0), [request])[0] for request in requests]
+    apart = [run(batched(), [request])[0] for request in requests]
     for found, draft in zip(together, apart, strict=True):
         assert_same(found, draft)
 
@@ -160,7 +162,7 @@ def test_the_batch_does_not_matter() -> None:
 def test_a_known_prefix_is_not_computed_again() -> None:
     request = Generation(tuple(range(50)), max_tokens=4, read_ids=(1, 2))
     longer = Generation((*range(50), 60, 61), max_tokens=4, read_ids=(1, 2))
-    engine, fresh = batched(), batched(prefix_tokens=0)
+    engine, fresh = batched(), batched()
     first, again, extended = (run(engine, [item])[0] for item in (request, request, longer))
     assert_same(again, first)
     assert_same(extended, run(fresh, [longer])[0])
@@ -169,7 +171,7 @@ def test_a_known_prefix_is_not_computed_again() -> None:
 
 
 def test_prefixes_are_forgotten_beyond_the_limit() -> None:
-    engine = batched(prefix_tokens=60)
+    engine = batched(cache_bytes=(64 + 60) * POSITION)
     one = Generation(tuple(range(50)), max_tokens=0)
     other = Generation(tuple(range(100, 150)), max_tokens=0)
     for request in (one, other, other, one):

@@ -83,13 +83,13 @@ class CacheMemory:
         for planned, start in ((joint, shared), (matched, shared), (matched, matched)):
             extra = (planned - matched) * self._shape.bytes_per_position
             own = total - max(planned if planned > matched else start, start)
-            if self._reserve(own, extra, running, node):
+            if self._reserve(own, extra, running, node, len(waiting)):
                 return self._row(sequence, node, matched, planned, start, len(running))
         self.tree.release(node)
         if running:
             return None
         self.tree.evict(self.tree.bytes)
-        assert self._reserve(total, 0, running, self.tree.root), "checked when submitted"
+        assert self._reserve(total, 0, running, self.tree.root, 0), "checked when submitted"
         self.tree.acquire(self.tree.root)
         return self._row(sequence, self.tree.root, 0, 0, 0, 0)
 
@@ -137,23 +137,30 @@ class CacheMemory:
         row.own = matched - shared
         return row, None
 
-    def _reserve(self, own: int, extra: int, running: Sequence[Row], node: PrefixNode) -> bool:
-        """Make room for one more row of `own` positions and `extra` bytes in the tree."""
+    def _reserve(
+        self, own: int, extra: int, running: Sequence[Row], node: PrefixNode, wanted: int
+    ) -> bool:
+        """Make room for one more row of `own` positions and `extra` bytes in the tree.
+
+        `wanted` is how many more rows would come if they could.
+        """
         count, cache = len(running) + 1, self.rows
         if count <= cache.rows and own <= cache.capacity:
             return self._make_room(extra, running, node)
         capacity = _rounded(max(own, cache.capacity if running else 0))
         held = cache.bytes if running else 0
-        for rows in self._row_counts(count, capacity):
+        for rows in self._row_counts(count, capacity, wanted):
             growth = cache.bytes_of(rows, capacity) + held - cache.bytes
             if self._make_room(growth + extra, running, node):
                 cache.resize(rows, capacity, len(running))
                 return True
         return False
 
-    def _row_counts(self, count: int, capacity: int) -> list[int]:
+    def _row_counts(self, count: int, capacity: int, wanted: int) -> list[int]:
         """Numbers of rows to try: generous within half of the limit, then just enough."""
-        rows = max(self.rows.rows, min(self._max_rows, max(2 * self.rows.rows, 8)), count)
+        held = self.rows.rows
+        more = max(count + wanted, 2 * held) if count > held else held
+        rows = min(self._max_rows, more)
         while rows > count and self.rows.bytes_of(rows, capacity) > self.limit // 2:
             rows = max(count, rows // 2)
         return [rows, count] if rows > count else [count]

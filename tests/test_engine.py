@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from engine_cases import (
     CONTEXT,
     POSITION,
@@ -21,10 +19,12 @@ from engine_cases import (
     random_requests,
     run,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from decoding.engine import BatchedEngine
 from decoding.errors import PromptTooLong, UnsupportedModel
-from decoding.generation import Draft, Generation, Watch
+from decoding.generation import Draft, Generation
 from decoding.reference import ReferenceEngine
 
 

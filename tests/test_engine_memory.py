@@ -10,6 +10,7 @@ import torch
 from engine_cases import POSITION, VOCABULARY, batched, model, random_requests, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import tiny_llama
 
 from decoding.engine import BatchedEngine
 from decoding.engine.batch import Row, compact
@@ -111,8 +112,8 @@ def test_nothing_is_allocated_between_admissions(monkeypatch: pytest.MonkeyPatch
 
 
 def test_ten_thousand_requests_do_not_grow_the_caches() -> None:
-    made = model("one key head, tied")
-    limit = 600 * POSITION // 2
+    made = tiny_llama(VOCABULARY, num_hidden_layers=1, hidden_size=16, intermediate_size=16)
+    limit = 600 * KeyValueShape.of_model(made).bytes_per_position
     engine = BatchedEngine(made, fingerprint="x", cache_bytes=limit, max_rows=32)
     draw = random.Random(0)
     highest = []

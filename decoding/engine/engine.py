@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from decoding.engine.batch import Row, compact, running, shared_prefixes
+from decoding.engine.graphs import DecodeGraphs
 from decoding.engine.keyvalues import KeyValueShape
 from decoding.engine.llama import LlamaRunner, Shared
 from decoding.engine.memory import CacheMemory
+from decoding.engine.precision import warn_if_slow
 from decoding.engine.prefill import PrefillQueue
 from decoding.engine.readings import gather
 from decoding.engine.sequence import RunningSequence, check_fits
@@ -53,10 +55,12 @@ class BatchedEngine:
         self.context_limit = int(model.config.max_position_embeddings)
         self._runner = LlamaRunner(model)
         shape = KeyValueShape.of_model(model)
+        warn_if_slow(shape.dtype, shape.device)
         if cache_bytes is None:
             cache_bytes = min(_DEFAULT_LIMIT, _DEFAULT_POSITIONS * shape.bytes_per_position)
         self._memory = CacheMemory(shape, cache_bytes, max_rows)
         self._prefill = PrefillQueue(self._memory.tree)
+        self._graphs = DecodeGraphs(self._runner) if shape.device.type == "cuda" else None
         self._max_rows = max_rows
         self._prefill_tokens = prefill_tokens
         self._waiting: deque[RunningSequence] = deque()
@@ -96,7 +100,11 @@ class BatchedEngine:
         batch = running(self._memory.rows, decoding, self._shared)
         if batch is None and not fresh:
             return False
-        logits = self._runner.forward(batch, fresh)
+        logits = None
+        if self._graphs is not None and batch is not None and not fresh:
+            logits = self._graphs.run(batch, len(self._rows))
+        if logits is None:
+            logits = self._runner.forward(batch, fresh)
         self.forwarded_tokens += len(decoding) + sum(len(item.ids) for item in fresh)
         for row in decoding:
             row.own += 1

@@ -25,7 +25,7 @@ from decoding.engine.attention import (
     merge_into,
 )
 from decoding.engine.keyvalues import RowCache, Stretch
-from decoding.engine.projections import Projections
+from decoding.engine.projections import Product, Projections, may_pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,18 @@ class LlamaRunner:
         self.model = model.eval()
         self._queries = int(model.config.num_attention_heads)
         self._keys = int(model.config.num_key_value_heads)
-        self._projections = [Projections(layer) for layer in model.model.layers]
+        self._build()
 
     def refresh(self) -> None:
-        """Join the products anew where the model was moved or cast since."""
-        if not all(products.is_current for products in self._projections):
-            self._projections = [Projections(layer) for layer in self.model.model.layers]
+        """Make the products anew where the model was moved, cast or changed since."""
+        products = [*self._projections, self._head]
+        if not all(product.is_current for product in products):
+            self._build()
+
+    def _build(self) -> None:
+        pack = may_pack(self.model)
+        self._projections = [Projections(layer, pack=pack) for layer in self.model.model.layers]
+        self._head = Product([self.model.lm_head], pack=pack)
 
     @torch.inference_mode()
     def forward(self, running: Running | None, fresh: Sequence[Fresh]) -> Tensor | None:
@@ -94,38 +100,59 @@ class LlamaRunner:
 
         None where nobody reads.
         """
-        decoder = self.model.model
-        device = decoder.embed_tokens.weight.device
-        count = 0 if running is None else len(running.ids)
+        place = self.model.model.embed_tokens.weight
         ids = [] if running is None else list(running.ids)
-        places = [] if running is None else list(running.positions)
-        picked = list(range(count))
+        positions = [] if running is None else list(running.positions)
+        picked = list(range(len(ids)))
         for item in fresh:
             ids += item.ids
-            places += range(item.position, item.position + len(item.ids))
+            positions += range(item.position, item.position + len(item.ids))
             if item.reads:
                 picked.append(len(ids) - 1)
-        hidden: Tensor = decoder.embed_tokens(torch.tensor(ids, device=device))
-        positions = torch.tensor(places, device=device)
+        return self._compute(
+            torch.tensor(ids, device=place.device),
+            torch.tensor(positions, device=place.device),
+            None if running is None else RowsPass.of(running, place),
+            fresh,
+            None if len(picked) == len(ids) else torch.tensor(picked, device=place.device),
+        )
+
+    @torch.inference_mode()
+    def decode(self, rows: RowsPass, ids: Tensor, positions: Tensor) -> Tensor:
+        """One new token for each row, `[rows]` each; everything on the device, nothing read."""
+        logits = self._compute(ids, positions, rows, (), None)
+        assert logits is not None
+        return logits
+
+    def _compute(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        rows: RowsPass | None,
+        fresh: Sequence[Fresh],
+        picked: Tensor | None,
+    ) -> Tensor | None:
+        """The layers, over the flat sequence; `picked` are the tokens whose logits are wanted."""
+        decoder = self.model.model
+        hidden: Tensor = decoder.embed_tokens(ids)
         cosine, sine = decoder.rotary_emb(hidden[None], position_ids=positions[None])
         turn = (cosine[0].unsqueeze(1), sine[0].unsqueeze(1))
-        rows = None if running is None else _RowsPass(running, hidden)
         last = len(decoder.layers) - 1
+        count = 0 if rows is None else rows.count
         for index, layer in enumerate(decoder.layers):
             products = self._projections[index]
+            scale = layer.self_attn.scaling
             projected = products.qkv(layer.input_layernorm(hidden))
             query, key, value = self._heads(projected, *turn)
             parts = []
-            if rows is not None:
-                rows.write(index, key[:count], value[:count])
             start = count
             for item in fresh:
                 stop = start + len(item.ids)
                 item.home.keys[index].copy_(key[start:stop].transpose(0, 1))
                 item.home.values[index].copy_(value[start:stop].transpose(0, 1))
                 start = stop
-            scale = layer.self_attn.scaling
             if rows is not None:
+                rows.write(index, key[:count], value[:count])
                 parts.append(rows.attend(index, query[:count], scale))
             start = count
             for item in fresh:
@@ -136,15 +163,13 @@ class LlamaRunner:
                     parts.append(_attend(item, index, query[stop - 1 : stop], scale))
                 start = stop
             if index == last:
-                if not picked:
+                if not parts:
                     return None
-                if len(picked) < len(ids):
-                    hidden = hidden[torch.tensor(picked, device=device)]
+                hidden = hidden if picked is None else hidden[picked]
             mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-            hidden = hidden + layer.self_attn.o_proj(mixed.flatten(1).to(hidden.dtype))
+            hidden = hidden + products.output(mixed.flatten(1).to(hidden.dtype))
             hidden = hidden + products.feed_forward(layer.post_attention_layernorm(hidden))
-        logits: Tensor = self.model.lm_head(decoder.norm(hidden))
-        return logits.float()
+        return self._head(decoder.norm(hidden)).float()
 
     def _heads(
         self, projected: Tensor, cosine: Tensor, sine: Tensor
@@ -156,19 +181,37 @@ class LlamaRunner:
         return rotated[:, :queries], rotated[:, queries:], heads[:, turned:]
 
 
-class _RowsPass:
-    """The running rows' part of a pass: what does not change from layer to layer."""
+class RowsPass:
+    """The running rows' part of a pass: what does not change from layer to layer.
 
-    def __init__(self, running: Running, like: Tensor) -> None:
-        self._cache, self._shared = running.cache, running.shared
-        count, self._span = len(running.ids), max(running.own) + 1
-        self._own = torch.tensor(running.own, device=like.device)
-        self._rows = torch.arange(count, device=like.device)
-        self._hidden: Tensor | None = None
-        if min(running.own) < max(running.own):
-            beyond = torch.arange(self._span, device=like.device) > self._own[:, None]
-            self._hidden = torch.zeros(count, self._span, dtype=like.dtype, device=like.device)
-            self._hidden.masked_fill_(beyond, float("-inf"))
+    Args:
+        cache: what the rows hold themselves.
+        own: `[rows]`, the place of each row's new token in its part of the cache.
+        span: places that are read; no row's new token lies behind them.
+        hidden: `[rows, span]`, see `attend_own`.
+        shared: what rows see besides.
+    """
+
+    def __init__(
+        self,
+        cache: RowCache,
+        own: Tensor,
+        span: int,
+        hidden: Tensor | None,
+        shared: Sequence[Shared] = (),
+    ) -> None:
+        self.count = own.shape[0]
+        self._cache, self._own, self._span = cache, own, span
+        self._hidden, self._shared = hidden, shared
+        self._rows = torch.arange(self.count, device=own.device)
+
+    @classmethod
+    def of(cls, running: Running, place: Tensor) -> RowsPass:
+        """Bring a decode step to where the tensor `place` is, in its type."""
+        own, span = torch.tensor(running.own, device=place.device), max(running.own) + 1
+        level = min(running.own) == max(running.own)
+        hidden = None if level else beyond(own, span, place.dtype)
+        return cls(running.cache, own, span, hidden, running.shared)
 
     def write(self, layer: int, key: Tensor, value: Tensor) -> None:
         """Put the new positions, `[rows, key_value_heads, head_size]`, into the cache."""
@@ -186,6 +229,14 @@ class _RowsPass:
             part = attend_all(query[shared.rows], keys, values, scale)
             merge_into(whole, shared.rows, part)
         return whole.output
+
+
+def beyond(own: Tensor, span: int, dtype: torch.dtype) -> Tensor:
+    """`[rows, span]`: 0 up to each row's newest place and -inf behind it."""
+    later = torch.arange(span, device=own.device) > own[:, None]
+    return torch.zeros(later.shape, dtype=dtype, device=own.device).masked_fill_(
+        later, float("-inf")
+    )
 
 
 def _rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

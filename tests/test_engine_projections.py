@@ -105,7 +105,8 @@ def test_a_changed_model_is_noticed(packs: bool, change: Any) -> None:
     engine = BatchedEngine(made, fingerprint="x")
     before = run(engine, REQUESTS)
     change(made)
-    engine._memory.tree.evict(engine._memory.tree.bytes)
+    if not packs and change is not replaced:  # in place: nothing tells the engine
+        engine._memory.tree.evict(engine._memory.tree.bytes)
     found = run(engine, REQUESTS)
     for draft, expected in zip(
         found, run(ReferenceEngine(made, fingerprint="x"), REQUESTS), strict=True

@@ -124,7 +124,8 @@ def forks(depths: range, seed: int = 3) -> list[Generation]:
 
 
 def expected_of(variant: str, requests: list[Generation]) -> list[Draft]:
-    return run(ReferenceEngine(model(variant), fingerprint="tiny"), requests)
+    drafts: list[Draft] = run(ReferenceEngine(model(variant), fingerprint="tiny"), requests)
+    return drafts
 
 
 @pytest.mark.parametrize("variant", ["grouped", "one key head, tied", "every head its own keys"])

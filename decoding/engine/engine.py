@@ -155,7 +155,8 @@ class BatchedEngine:
         """Give waiting sequences a row, starting from the longest known prefix."""
         if not self._rows:
             self._prefill.drop_all()
-            self._runner.refresh()
+            if self._runner.refresh():
+                self._memory.tree.evict(self._memory.tree.bytes)
         budget = self._prefill_tokens - self._prefill.tokens
         while self._waiting and len(self._rows) < self._max_rows and budget > 0:
             others = [item.generation for item in islice(self._waiting, 1, self._max_rows)]

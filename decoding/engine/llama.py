@@ -83,11 +83,12 @@ class LlamaRunner:
         self._keys = int(model.config.num_key_value_heads)
         self._build()
 
-    def refresh(self) -> None:
-        """Make the products anew where the model was moved, cast or changed since."""
-        products = [*self._projections, self._head]
-        if not all(product.is_current for product in products):
-            self._build()
+    def refresh(self) -> bool:
+        """Make the products anew where the model was moved, cast or changed since; if so, True."""
+        if all(product.is_current for product in (*self._projections, self._head)):
+            return False
+        self._build()
+        return True
 
     def _build(self) -> None:
         pack = may_pack(self.model)

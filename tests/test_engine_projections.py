@@ -11,7 +11,7 @@ from tiny_models import tiny_llama
 from torch import nn
 
 from decoding.engine import BatchedEngine, projections
-from decoding.engine.projections import Product
+from decoding.engine.projections import Product, may_pack
 from decoding.generation import Generation
 from decoding.reference import ReferenceEngine
 
@@ -32,7 +32,7 @@ def weight_bytes(parts: list[nn.Linear]) -> int:
 
 @pytest.fixture(params=["joined", "packed"])
 def packs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    if request.param == "packed" and not torch.backends.mkldnn.is_available():
+    if request.param == "packed" and not may_pack(tiny_llama(VOCABULARY)):
         pytest.skip("this torch has no oneDNN")
     monkeypatch.setattr(projections, "_WORTH_PACKING", 1 if request.param == "packed" else 2**60)
     return bool(request.param == "packed")
@@ -74,7 +74,7 @@ def test_what_is_not_plain_is_called_as_it_is(packs: bool) -> None:
     hooked[1].register_forward_hook(lambda module, inputs, output: output + 1)
     wrapped[0] = Doubled(8, 6, bias=False)
     forward = own[2].forward
-    own[2].forward = lambda hidden: forward(hidden) - 3  # type: ignore[method-assign]
+    own[2].forward = lambda hidden: forward(hidden) - 3  # type: ignore[method-assign, assignment]
     hidden = torch.randn(2, 8)
     for parts in (hooked, wrapped, own):
         places = [part.weight.data_ptr() for part in parts]

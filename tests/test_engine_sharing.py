@@ -143,7 +143,8 @@ def test_forks_at_every_depth_of_a_known_path(variant: str, sharing: str) -> Non
 def test_forks_of_forks_that_nobody_has_computed(sharing: str) -> None:
     requests = [*forks(range(9, 30, 5)), *forks(range(10, 30, 6), seed=4), *forks(range(12, 28, 5))]
     expected = expected_of("grouped", requests)
-    for options in ({}, {"prefill_tokens": 7}, {"max_rows": 3}):
+    choices: list[dict[str, Any]] = [{}, {"prefill_tokens": 7}, {"max_rows": 3}]
+    for options in choices:
         for found, draft in zip(run(batched(**options), requests), expected, strict=True):
             assert_same(found, draft)
 

@@ -12,7 +12,7 @@ Rows that pad the batch write into cache rows that nobody uses.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -85,7 +85,8 @@ class DecodeGraphs:
 
 def record_on_cuda(compute: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
     """Warm up on a stream of its own, then record (as torch's notes on CUDA graphs ask)."""
-    stream = torch.cuda.Stream()
+    cuda: Any = torch.cuda
+    stream = cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(2):

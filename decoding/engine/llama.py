@@ -85,7 +85,8 @@ class LlamaRunner:
 
     def refresh(self) -> bool:
         """Make the products anew where the model was moved, cast or changed since; if so, True."""
-        if all(product.is_current for product in (*self._projections, self._head)):
+        layers = all(products.is_current for products in self._projections)
+        if layers and self._head.is_current:
             return False
         self._build()
         return True

@@ -21,7 +21,7 @@ def computes_bfloat16(device: torch.device) -> bool:
     On a processor that lists no flags (not Linux) the answer is no, and float32 is as right.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return True
     return bool(_FLAGS & _processor_flags(Path("/proc/cpuinfo")))

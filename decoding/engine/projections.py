@@ -139,12 +139,11 @@ def may_pack(model: Any) -> bool:
     weight = model.model.embed_tokens.weight
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
         return False
-    if not (
-        torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    ):
+    backend: Any = torch.backends.mkldnn
+    if not (backend.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return False
-    plain = [module.weight for module in model.modules() if is_plain(module)]
-    return sum(weight.nbytes for weight in plain) <= PACKED_BYTES
+    held = sum(int(module.weight.nbytes) for module in model.modules() if is_plain(module))
+    return held <= PACKED_BYTES
 
 
 def _alike(parts: Sequence[Any]) -> bool:

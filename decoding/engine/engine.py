@@ -167,6 +167,7 @@ class BatchedEngine:
             self._waiting.popleft()
             self._rows.append(row)
             self._prefill.add(row, node)
+            self._shared = None
             budget = self._prefill_tokens - self._prefill.tokens
 
     def _finish(self, row: Row, draft: Draft) -> None:

@@ -15,11 +15,12 @@ from decoding.engine.sequence import RunningSequence
 from decoding.errors import CacheTooSmall
 from decoding.generation import Generation
 
-SHARING_BYTES = 512 * 1024
+SHARING_BYTES = 2 * 2**20
 """A prefix is read by reference where that saves reading this much in each layer of each step.
 
-Measured on one core: a further stretch costs about 0.1 ms a layer (one attention call, one
-merge), in which the processor reads about this much; below it, a copy in the row is faster.
+A further stretch costs one attention call and one merge in every layer. Measured on one core, with
+a model of 4 layers and width 256 and 10 rows over 100 shared positions (1.8 MB a layer): reading by
+reference and from copies took the same time, within the noise.
 """
 
 _STEP = 32
@@ -207,6 +208,8 @@ def _worth_sharing(
 
 def _common(ids: tuple[int, ...], other: tuple[int, ...]) -> int:
     """Positions that two prompts can share: each needs its last id for itself."""
+    if ids[0] != other[0]:
+        return 0
     return common_prefix(ids[: len(ids) - 1], other[: len(other) - 1])
 
 

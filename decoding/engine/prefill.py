@@ -92,11 +92,19 @@ class PrefillQueue:
         return sum(job.left for job in self._jobs)
 
     def add(self, row: Row, node: PrefixNode | None) -> None:
-        """Queue a row that was admitted, behind the new node that it begins with."""
+        """Queue a row that was admitted, behind the new node that it begins with.
+
+        A row that lacks only its last id, behind nothing that is still to be computed, takes part
+        in decode steps at once: the next one is its reading.
+        """
+        job = RowJob(row)
+        if not self._jobs and node is None and job.left == 1:
+            row.reading = True
+            return
         if node is not None:
             self._tree.acquire(node)
             self._jobs.append(NodeJob(node))
-        self._jobs.append(RowJob(row))
+        self._jobs.append(job)
 
     def take(self, budget: int, cache: RowCache) -> list[Fresh]:
         """The next pass, of at most `budget` tokens; nothing changes until `advance`."""

@@ -83,9 +83,9 @@ def test_rows_wait_while_there_is_no_room() -> None:
 
 
 def test_a_shared_path_is_held_once() -> None:
-    """Twelve rows of 96 positions would be 1,152; rows may take half of the 768 there are."""
+    """Twelve rows of 96 positions would be 1,152; rows may take 3/4 of the 560 there are."""
     path = tuple(range(70))
-    engine = batched(cache_bytes=768 * POSITION)
+    engine = batched(cache_bytes=560 * POSITION)
     for i in range(12):
         engine.submit(Generation((*path, 100 + i, 9), max_tokens=8))
     engine.step()

@@ -39,7 +39,7 @@ class BatchedEngine:
         prefill_tokens: prompt positions that one pass may take; a longer prompt takes several.
         cache_bytes: memory for keys and values, of running rows and kept prefixes together.
             None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
-            precision).
+            precision) or, on CUDA, half of the device's free memory.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class BatchedEngine:
         shape = KeyValueShape.of_model(model)
         warn_if_slow(shape.dtype, shape.device)
         if cache_bytes is None:
-            cache_bytes = min(_DEFAULT_LIMIT, _DEFAULT_POSITIONS * shape.bytes_per_position)
+            cache_bytes = _default_limit(shape)
         self._memory = CacheMemory(shape, cache_bytes, max_rows)
         self._prefill = PrefillQueue(self._memory.tree)
         self._graphs = DecodeGraphs(self._runner) if shape.device.type == "cuda" else None
@@ -180,3 +180,11 @@ class BatchedEngine:
         if done:
             self._rows = compact(self._memory.rows, self._rows, done)
             self._shared = None
+
+
+def _default_limit(shape: KeyValueShape) -> int:
+    """`cache_bytes` where none is given."""
+    most = _DEFAULT_LIMIT
+    if shape.device.type == "cuda":
+        most = torch.cuda.mem_get_info(shape.device)[0] // 2
+    return min(most, _DEFAULT_POSITIONS * shape.bytes_per_position)

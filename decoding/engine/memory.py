@@ -158,13 +158,13 @@ class CacheMemory:
         return False
 
     def _row_counts(self, count: int, capacity: int, wanted: int) -> list[int]:
-        """Numbers of rows to try: generous within half of the limit, then just enough.
+        """Numbers of rows to try: generous within 3/4 of the limit, then just enough.
 
-        Where half of the limit holds a single row, rows come before kept prefixes.
+        Where that much holds a single row, rows come before kept prefixes.
         """
         held, each = self.rows.rows, self.rows.bytes_of(1, capacity)
         more = max(count + wanted, 2 * held) if count > held else held
-        rows = min(self._max_rows, more, self.limit // 2 // each)
+        rows = min(self._max_rows, more, self.limit * 3 // 4 // each)
         if rows <= count == 1:
             rows = min(self._max_rows, more, self.limit // each)
         return [rows, count] if rows > count else [count]

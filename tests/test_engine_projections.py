@@ -69,14 +69,19 @@ class Doubled(nn.Linear):
         return 2 * super().forward(input)
 
 
+class Quantised(torch.Tensor):
+    """Stands for a weight that knows by itself how it is multiplied."""
+
+
 def test_what_is_not_plain_is_called_as_it_is(packs: bool) -> None:
-    hooked, wrapped, own = layers(False), layers(False), layers(False)
+    hooked, wrapped, own, quantised = (layers(False) for _ in range(4))
+    quantised[1].weight = nn.Parameter(quantised[1].weight.detach().as_subclass(Quantised))
     hooked[1].register_forward_hook(lambda module, inputs, output: output + 1)
     wrapped[0] = Doubled(8, 6, bias=False)
     forward = own[2].forward
     own[2].forward = lambda hidden: forward(hidden) - 3  # type: ignore[method-assign, assignment]
     hidden = torch.randn(2, 8)
-    for parts in (hooked, wrapped, own):
+    for parts in (hooked, wrapped, own, quantised):
         places = [part.weight.data_ptr() for part in parts]
         expected = torch.cat([part(hidden) for part in parts], dim=1)
         assert torch.equal(Product(parts, pack=True)(hidden), expected)

@@ -124,9 +124,14 @@ class Projections:
 
 
 def is_plain(module: Any) -> bool:
-    """Whether a module computes its weight times the input and nothing else."""
+    """Whether a module computes its weight times the input and nothing else.
+
+    A quantised weight may also hide in a plain module, as a tensor of a class of its own (torchao).
+    """
     own = type(module) is nn.Linear and "forward" not in vars(module)
-    return own and not has_hooks(module)
+    if not own or type(module.weight) is not nn.Parameter:
+        return False
+    return module.weight.is_floating_point() and not has_hooks(module)
 
 
 def has_hooks(module: Any) -> bool:

@@ -34,3 +34,7 @@ class ConfigurationError(DecodingError, ValueError):
 
 class CutUnproven(DecodingError):
     """A replayed branch was cut where the present weights do not allow it."""
+
+
+class CacheTooSmall(DecodingError, ValueError):
+    """The engine's memory limit does not hold the keys and values of one request."""

@@ -1,35 +1,45 @@
 """Continuous batching: sequences join and leave the batch at every step.
 
-The engine owns its rows, caches and queue and is driven from one thread through `Backend`. It
-never moves the vocabulary's width to the host: per row and step it gathers the ids that a request
-reads, the most probable id and its log-probability.
+The engine owns its rows, caches and queue and is driven from one thread through `Backend`. A step
+is one pass of the model: one new token for every running row, and as much of the waiting prompts
+as fits. It never moves the vocabulary's width to the host.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from decoding.engine.llama import KeyValueCache, LlamaRunner
-from decoding.engine.prefixes import PrefixCache
+from decoding.engine.batch import Row, compact, running, shared_prefixes
+from decoding.engine.graphs import DecodeGraphs
+from decoding.engine.keyvalues import KeyValueShape
+from decoding.engine.llama import LlamaRunner, Shared
+from decoding.engine.memory import CacheMemory
+from decoding.engine.precision import warn_if_slow
+from decoding.engine.prefill import PrefillQueue
+from decoding.engine.readings import gather
 from decoding.engine.sequence import RunningSequence, check_fits
 from decoding.generation import Draft, Generation, Watch
+
+_DEFAULT_POSITIONS = 32_768
+_DEFAULT_LIMIT = 4 * 2**30
 
 
 class BatchedEngine:
     """`Backend` over a Llama: exact greedy decoding of many sequences at once.
 
     Args:
-        model: a loaded `LlamaForCausalLM`, or a model of the same module layout.
+        model: a loaded `LlamaForCausalLM`, or a model of the same module layout. Its plain
+            linear layers are joined in place (see `projections`).
         fingerprint: names weights, tokenizer and dtype.
         max_rows: sequences that run at the same time.
-        prefix_tokens: how many positions of finished rows are kept for later prompts.
-        prefill_tokens: prompt positions (padding included) that one forward pass may take.
-        cache_bytes: memory for the running rows' keys and values; more rows wait. One row always
-            runs. (4 GiB hold 8,192 positions of a 7B in half precision.)
+        prefill_tokens: prompt positions that one pass may take; a longer prompt takes several.
+        cache_bytes: memory for keys and values, of running rows and kept prefixes together.
+            None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
+            precision) or, on CUDA, half of the device's free memory.
     """
 
     def __init__(
@@ -38,27 +48,42 @@ class BatchedEngine:
         *,
         fingerprint: str,
         max_rows: int = 64,
-        prefix_tokens: int = 16_384,
         prefill_tokens: int = 8_192,
-        cache_bytes: int = 4 * 2**30,
+        cache_bytes: int | None = None,
     ) -> None:
         self.fingerprint = fingerprint
         self.context_limit = int(model.config.max_position_embeddings)
         self._runner = LlamaRunner(model)
-        self._cache = KeyValueCache(model, max_rows, self.context_limit)
-        self._cache_tokens = cache_bytes // self._cache.bytes_per_token
-        self._prefixes = PrefixCache(prefix_tokens)
+        shape = KeyValueShape.of_model(model)
+        warn_if_slow(shape.dtype, shape.device)
+        if cache_bytes is None:
+            cache_bytes = _default_limit(shape)
+        self._memory = CacheMemory(shape, cache_bytes, max_rows)
+        self._prefill = PrefillQueue(self._memory.tree)
+        self._graphs = DecodeGraphs(self._runner) if shape.device.type == "cuda" else None
         self._max_rows = max_rows
         self._prefill_tokens = prefill_tokens
         self._waiting: deque[RunningSequence] = deque()
-        self._rows: list[RunningSequence] = []
+        self._rows: list[Row] = []
+        self._shared: list[Shared] | None = None
         self._finished: list[tuple[int, Draft]] = []
         self._next_ticket = 0
         self.forwarded_tokens = 0
 
+    @property
+    def cached_bytes(self) -> int:
+        """Memory that keys and values hold now; never more than `cache_bytes`."""
+        return self._memory.bytes
+
     def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request; a prompt beyond the context limit is refused here."""
+        """Queue a request.
+
+        Raises:
+            PromptTooLong: prompt and continuation exceed the model's context.
+            CacheTooSmall: their keys and values exceed `cache_bytes`.
+        """
         check_fits(generation, self.context_limit)
+        self._memory.check(generation)
         ticket = self._next_ticket
         self._next_ticket += 1
         self._waiting.append(RunningSequence(ticket, generation, watch))
@@ -67,14 +92,36 @@ class BatchedEngine:
     @torch.inference_mode()
     def step(self) -> bool:
         """One position for every running sequence; waiting ones join first."""
-        joining = self._admit()
-        decoding = [row for row in range(len(self._rows)) if row not in joining]
-        done: list[int] = []
-        for batch in (*self._prefill_batches(joining), decoding):
-            if batch:
-                done += self._advance(batch)
-        for row in sorted(done, reverse=True):
-            self._release(row)
+        self._admit()
+        decoding = [row for row in self._rows if row.reading]
+        if self._shared is None:
+            self._shared = shared_prefixes(decoding)
+        fresh = self._prefill.take(self._prefill_tokens, self._memory.rows)
+        batch = running(self._memory.rows, decoding, self._shared)
+        if batch is None and not fresh:
+            return False
+        logits = None
+        if self._graphs is not None and batch is not None and not fresh:
+            logits = self._graphs.run(batch, len(self._rows))
+        if logits is None:
+            logits = self._runner.forward(batch, fresh)
+        self.forwarded_tokens += len(decoding) + sum(len(item.ids) for item in fresh)
+        for row in decoding:
+            row.own += 1
+        joined = self._prefill.advance()
+        if joined:
+            self._shared = None
+        if logits is not None:
+            readers = [*decoding, *joined]
+            readings = gather(logits, [row.sequence.wanted_ids for row in readers])
+            done = set()
+            for row, reading in zip(readers, readings, strict=True):
+                finish = row.sequence.advance(*reading)
+                if finish is not None:
+                    next_id = None if finish == "cut" else reading[0]
+                    self._finish(row, row.sequence.partial.freeze(finish, next_id))
+                    done.add(row)
+            self._remove(done)
         return bool(self._rows or self._waiting)
 
     def poll(self) -> list[tuple[int, Draft]]:
@@ -85,114 +132,59 @@ class BatchedEngine:
     @torch.inference_mode()
     def cancel(self, ticket: int) -> None:
         """Stop a request; what it has written comes back as a cancelled draft."""
-        for sequence in list(self._waiting):
+        for sequence in self._waiting:
             if sequence.ticket == ticket:
                 self._waiting.remove(sequence)
                 self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
                 return
-        for row, sequence in enumerate(self._rows):
-            if sequence.ticket == ticket:
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
-                self._release(row)
+        for row in self._rows:
+            if row.sequence.ticket == ticket:
+                self._prefill.remove(row)
+                self._finish(row, row.sequence.partial.freeze("cancelled", None))
+                self._remove({row})
                 return
 
     def progress(self, ticket: int) -> tuple[int, ...]:
         """Ids appended so far; empty for a request that is not running."""
-        for sequence in self._rows:
-            if sequence.ticket == ticket:
-                return tuple(sequence.partial.token_ids)
+        for row in self._rows:
+            if row.sequence.ticket == ticket:
+                return tuple(row.sequence.partial.token_ids)
         return ()
 
-    def _admit(self) -> set[int]:
-        """Give waiting sequences a row, starting from the longest cached prefix."""
-        joined: set[int] = set()
-        while self._waiting and self._has_room(self._waiting[0]):
-            sequence = self._waiting.popleft()
-            row = len(self._rows)
-            found = self._prefixes.longest(sequence.generation.prompt_ids)
-            if found is not None:
-                length, keys, values = found
-                self._cache.reserve(row + 1, length)
-                self._cache.load(row, keys, values)
-                sequence.cached = length
-            self._rows.append(sequence)
-            joined.add(row)
-        return joined
+    def _admit(self) -> None:
+        """Give waiting sequences a row, starting from the longest known prefix."""
+        if not self._rows:
+            self._prefill.drop_all()
+            if self._runner.refresh():
+                self._memory.tree.evict(self._memory.tree.bytes)
+        budget = self._prefill_tokens - self._prefill.tokens
+        while self._waiting and len(self._rows) < self._max_rows and budget > 0:
+            others = [item.generation for item in islice(self._waiting, 1, self._max_rows)]
+            placed = self._memory.place(self._waiting[0], self._rows, others)
+            if placed is None:
+                return
+            row, node = placed
+            self._waiting.popleft()
+            self._rows.append(row)
+            self._prefill.add(row, node)
+            self._shared = None
+            budget = self._prefill_tokens - self._prefill.tokens
 
-    def _has_room(self, sequence: RunningSequence) -> bool:
-        """Whether one more row fits the number of rows and the memory of the cache."""
-        rows = [*self._rows, sequence]
-        longest = max(len(r.generation.prompt_ids) + r.generation.max_tokens for r in rows)
-        fits = len(rows) * longest <= self._cache_tokens and len(rows) <= self._max_rows
-        return fits or len(rows) == 1
+    def _finish(self, row: Row, draft: Draft) -> None:
+        """Hand the draft over and leave what was computed in the tree."""
+        self._finished.append((row.sequence.ticket, draft))
+        self._memory.keep(row, self._rows)
 
-    def _prefill_batches(self, joining: set[int]) -> list[list[int]]:
-        """Split joining rows into batches of similar length, bounded by `prefill_tokens`."""
-        ordered = sorted(joining, key=lambda row: (len(self._rows[row].pending), row))
-        batches: list[list[int]] = []
-        for row in ordered:
-            width = len(self._rows[row].pending)
-            if batches and (len(batches[-1]) + 1) * width <= self._prefill_tokens:
-                batches[-1].append(row)
-            else:
-                batches.append([row])
-        return batches
-
-    def _advance(self, rows: list[int]) -> list[int]:
-        """Run the rows' pending ids and append one token each; rows that ended are returned."""
-        sequences = [self._rows[row] for row in rows]
-        pending = [sequence.pending for sequence in sequences]
-        starts = [sequence.cached for sequence in sequences]
-        logits = self._runner.forward(self._cache, rows, pending, starts)
-        self.forwarded_tokens += sum(map(len, pending))
-        for sequence, ids in zip(sequences, pending, strict=True):
-            sequence.cached += len(ids)
-        readings = _gather(logits, [sequence.wanted_ids for sequence in sequences])
-        ended = []
-        for row, sequence, (best, best_log_probability, values) in zip(
-            rows, sequences, readings, strict=True
-        ):
-            finish = sequence.advance(best, best_log_probability, values)
-            if finish is not None:
-                next_id = None if finish == "cut" else best
-                draft = sequence.partial.freeze(finish, next_id)
-                self._finished.append((sequence.ticket, draft))
-                ended.append(row)
-        return ended
-
-    def _release(self, row: int) -> None:
-        """Free a row: keep its cache as a prefix and move the last row into its place."""
-        sequence = self._rows[row]
-        if sequence.cached:
-            ids = tuple(sequence.ids[: sequence.cached])
-            self._prefixes.put(ids, *self._cache.copy_of(row, sequence.cached))
-        last = len(self._rows) - 1
-        if row != last:
-            self._cache.move(last, row, self._rows[last].cached)
-            self._rows[row] = self._rows[last]
-        self._rows.pop()
+    def _remove(self, done: set[Row]) -> None:
+        """Take rows out of the batch."""
+        if done:
+            self._rows = compact(self._memory.rows, self._rows, done)
+            self._shared = None
 
 
-def _gather(
-    logits: Tensor, wanted: list[tuple[int, ...]]
-) -> list[tuple[int, float, tuple[float, ...]]]:
-    """Per row: the most probable id, its log-probability, and those of the wanted ids.
-
-    Args:
-        logits: `[rows, vocabulary]`, float32, on the model's device.
-        wanted: ids per row; only `rows * (2 + max(len))` numbers travel to the host.
-    """
-    width = max(1, *map(len, wanted))
-    index = torch.zeros((len(wanted), width), dtype=torch.long)
-    for row, ids in enumerate(wanted):
-        index[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
-    with torch.inference_mode():
-        normaliser = logits.logsumexp(dim=-1, keepdim=True)
-        best = logits.argmax(dim=-1, keepdim=True)
-        picked = torch.cat((best, index.to(logits.device)), dim=1)
-        values = (logits.gather(1, picked) - normaliser).double().cpu().tolist()
-        best_ids = best[:, 0].cpu().tolist()
-    return [
-        (int(best_id), row_values[0], tuple(row_values[1 : 1 + len(ids)]))
-        for best_id, row_values, ids in zip(best_ids, values, wanted, strict=True)
-    ]
+def _default_limit(shape: KeyValueShape) -> int:
+    """`cache_bytes` where none is given."""
+    most = _DEFAULT_LIMIT
+    if shape.device.type == "cuda":
+        most = torch.cuda.mem_get_info(shape.device)[0] // 2
+    return min(most, _DEFAULT_POSITIONS * shape.bytes_per_position)

@@ -1,170 +1,244 @@
-"""One forward pass of a Llama over ragged rows, with the checkpoint's own modules.
+"""One forward pass of a Llama over ragged token stretches, with the checkpoint's own modules.
 
-The embedding, linear, norm and rotary modules of the loaded `LlamaForCausalLM` are called as they
-are (so quantised linear layers work unchanged); only attention and the key/value cache are ours.
+The embedding, norm, rotary and linear modules of the loaded `LlamaForCausalLM` are called as they
+are (so quantised linear layers work unchanged; plain ones are joined, see `projections`); only
+attention and the key/value cache are ours. All tokens of a pass, of running rows and of prompts
+alike, lie in one flat sequence, so no product is padded; attention goes stretch by stretch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from decoding.errors import UnsupportedModel
+from decoding.engine.architecture import check_architecture
+from decoding.engine.attention import (
+    Part,
+    attend_all,
+    attend_causal,
+    attend_own,
+    merge,
+    merge_into,
+)
+from decoding.engine.keyvalues import RowCache, Stretch
+from decoding.engine.projections import Product, Projections, may_pack
 
-_ROPE_TYPES = {"default", "linear", "llama3"}
 
-_MODEL_TYPES = {"llama", "mistral", "qwen2"}
-"""Families whose layers compute what `LlamaRunner` computes. The layout alone does not tell:
-Gemma and Granite have the same modules but scale embeddings, residuals or logits besides."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A prefix that some of the running rows read together."""
+
+    stretch: Stretch
+    rows: slice | Tensor
 
 
-class KeyValueCache:
-    """Preallocated keys and values, `[layers, rows, key_value_heads, capacity, head_size]`.
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One new token for each of the rows `0..len(ids)-1` of a cache.
 
-    Rows `0..n-1` are in use, without gaps. Rows and capacity grow by doubling, up to the limits
-    that are given.
+    Attributes:
+        ids: the new token of each row.
+        positions: its position in the row's text.
+        own: its place in the row's own cache.
+        shared: what rows see besides.
     """
 
-    def __init__(self, model: Any, max_rows: int, max_capacity: int) -> None:
-        config = model.config
-        self._head_size = getattr(config, "head_dim", None) or (
-            config.hidden_size // config.num_attention_heads
-        )
-        self._layers, self._heads = config.num_hidden_layers, config.num_key_value_heads
-        self._limits = (max_rows, max_capacity)
-        weight = model.model.embed_tokens.weight
-        self._options = {"dtype": weight.dtype, "device": weight.device}
-        self.keys, self.values = self._allocate(1, 1), self._allocate(1, 1)
+    cache: RowCache
+    ids: Sequence[int]
+    positions: Sequence[int]
+    own: Sequence[int]
+    shared: Sequence[Shared] = ()
 
-    @property
-    def bytes_per_token(self) -> int:
-        """Memory of one position of one row."""
-        numbers = 2 * self._layers * self._heads * self._head_size
-        return int(numbers * self.keys.element_size())
 
-    def reserve(self, rows: int, capacity: int) -> None:
-        """Make room for `rows` rows of `capacity` positions, keeping what is there."""
-        held = (int(self.keys.shape[1]), int(self.keys.shape[3]))
-        wanted = (rows, capacity)
-        if all(have >= want for have, want in zip(held, wanted, strict=True)):
-            return
-        grown = [
-            have if have >= want else max(want, min(2 * have, limit))
-            for have, want, limit in zip(held, wanted, self._limits, strict=True)
-        ]
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = self._allocate(*grown)
-            new[:, : held[0], :, : held[1]] = old
-            setattr(self, name, new)
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """New tokens of one text, computed together.
 
-    def move(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of row `source` over row `target`."""
-        self.keys[:, target, :, :length] = self.keys[:, source, :, :length]
-        self.values[:, target, :, :length] = self.values[:, source, :, :length]
+    Attributes:
+        ids: the tokens; `position` is the first one's position in the text.
+        home: where their keys and values go.
+        past: everything before them, stretch by stretch; earlier `Fresh` of the same pass may
+            be among it.
+        reads: whether the logits after its last token are wanted.
+    """
 
-    def load(self, row: int, keys: Tensor, values: Tensor) -> None:
-        """Fill the beginning of a row, `[layers, key_value_heads, length, head_size]` each."""
-        length = keys.shape[2]
-        self.keys[:, row, :, :length] = keys
-        self.values[:, row, :, :length] = values
-
-    def copy_of(self, row: int, length: int) -> tuple[Tensor, Tensor]:
-        """Copies of the first `length` positions of a row."""
-        return (
-            self.keys[:, row, :, :length].clone(),
-            self.values[:, row, :, :length].clone(),
-        )
-
-    def _allocate(self, rows: int, capacity: int) -> Tensor:
-        shape = (self._layers, rows, self._heads, capacity, self._head_size)
-        return torch.zeros(shape, **self._options)
+    ids: Sequence[int]
+    position: int
+    home: Stretch
+    past: Sequence[Stretch]
+    reads: bool
 
 
 class LlamaRunner:
-    """Runs `model` (a `LlamaForCausalLM` or one of the same module layout) over cache rows."""
+    """Runs `model`, a `LlamaForCausalLM` or one of the same module layout."""
 
     def __init__(self, model: Any) -> None:
         check_architecture(model)
         self.model = model.eval()
-        self.device = model.model.embed_tokens.weight.device
-        config = model.config
-        self._heads = config.num_attention_heads
-        self._grouped = config.num_key_value_heads != self._heads
+        self._queries = int(model.config.num_attention_heads)
+        self._keys = int(model.config.num_key_value_heads)
+        self._build()
+
+    def refresh(self) -> bool:
+        """Make the products anew where the model was moved, cast or changed since; if so, True."""
+        layers = all(products.is_current for products in self._projections)
+        if layers and self._head.is_current:
+            return False
+        self._build()
+        return True
+
+    def _build(self) -> None:
+        pack = may_pack(self.model)
+        self._projections = [Projections(layer, pack=pack) for layer in self.model.model.layers]
+        self._head = Product([self.model.lm_head], pack=pack)
 
     @torch.inference_mode()
-    def forward(
-        self,
-        cache: KeyValueCache,
-        rows: Sequence[int],
-        tokens: Sequence[Sequence[int]],
-        starts: Sequence[int],
-    ) -> Tensor:
-        """Logits `[len(rows), vocabulary]`, float32, at each row's last new token.
+    def forward(self, running: Running | None, fresh: Sequence[Fresh]) -> Tensor | None:
+        """Logits `[readers, vocabulary]`, float32: running rows, then fresh ones that read.
 
-        `tokens[i]` are the new ids of row `rows[i]`, whose first `starts[i]` positions are
-        cached already. Shorter rows are padded on the right; what the padding writes into the
-        cache lies beyond the row's end, is masked, and is overwritten by later tokens.
+        None where nobody reads.
         """
-        lengths = torch.tensor([len(ids) for ids in tokens])
-        width = int(lengths.max())
-        ids = torch.zeros((len(rows), width), dtype=torch.long)
-        for index, row_ids in enumerate(tokens):
-            ids[index, : len(row_ids)] = torch.tensor(row_ids)
-        positions = torch.tensor(starts)[:, None] + torch.arange(width)[None]
-        span = int(positions.max()) + 1
-        cache.reserve(max(rows) + 1, span)
-        visible = torch.arange(span)[None, None] <= positions[:, :, None]
-        place = self.device
-        row_index = torch.tensor(rows, device=place)
-        hidden = self._layers(
-            cache, row_index, ids.to(place), positions.to(place), visible[:, None].to(place), span
+        place = self.model.model.embed_tokens.weight
+        ids = [] if running is None else list(running.ids)
+        positions = [] if running is None else list(running.positions)
+        picked = list(range(len(ids)))
+        for item in fresh:
+            ids += item.ids
+            positions += range(item.position, item.position + len(item.ids))
+            if item.reads:
+                picked.append(len(ids) - 1)
+        return self._compute(
+            torch.tensor(ids, device=place.device),
+            torch.tensor(positions, device=place.device),
+            None if running is None else RowsPass.of(running, place),
+            fresh,
+            None if len(picked) == len(ids) else torch.tensor(picked, device=place.device),
         )
-        last = hidden[torch.arange(len(rows), device=place), (lengths - 1).to(place)]
-        logits: Tensor = self.model.lm_head(self.model.model.norm(last))
-        return logits.float()
 
-    def _layers(
+    @torch.inference_mode()
+    def decode(self, rows: RowsPass, ids: Tensor, positions: Tensor) -> Tensor:
+        """One new token for each row, `[rows]` each; everything on the device, nothing read."""
+        logits = self._compute(ids, positions, rows, (), None)
+        assert logits is not None
+        return logits
+
+    def _compute(
         self,
-        cache: KeyValueCache,
-        rows: Tensor,
         ids: Tensor,
         positions: Tensor,
-        visible: Tensor,
-        span: int,
-    ) -> Tensor:
+        rows: RowsPass | None,
+        fresh: Sequence[Fresh],
+        picked: Tensor | None,
+    ) -> Tensor | None:
+        """The layers, over the flat sequence; `picked` are the tokens whose logits are wanted."""
         decoder = self.model.model
         hidden: Tensor = decoder.embed_tokens(ids)
-        cosine, sine = decoder.rotary_emb(hidden, position_ids=positions)
-        cosine, sine = cosine.unsqueeze(1), sine.unsqueeze(1)
-        count, width = ids.shape
+        cosine, sine = decoder.rotary_emb(hidden[None], position_ids=positions[None])
+        turn = (cosine[0].unsqueeze(1), sine[0].unsqueeze(1))
+        last = len(decoder.layers) - 1
+        count = 0 if rows is None else rows.count
         for index, layer in enumerate(decoder.layers):
-            attention = layer.self_attn
-            normed = layer.input_layernorm(hidden)
-            shape = (count, width, -1, attention.head_dim)
-            query = attention.q_proj(normed).view(shape).transpose(1, 2)
-            key = attention.k_proj(normed).view(shape).transpose(1, 2)
-            value = attention.v_proj(normed).view(shape).transpose(1, 2)
-            query, key = _rotate(query, cosine, sine), _rotate(key, cosine, sine)
-            keys, values = cache.keys[index], cache.values[index]
-            keys[rows[:, None], :, positions] = key.transpose(1, 2)
-            values[rows[:, None], :, positions] = value.transpose(1, 2)
-            mixed = functional.scaled_dot_product_attention(
-                query,
-                keys[rows, :, :span],
-                values[rows, :, :span],
-                attn_mask=visible,
-                scale=attention.scaling,
-                enable_gqa=self._grouped,
-            )
-            mixed = mixed.transpose(1, 2).reshape(count, width, -1)
-            hidden = hidden + attention.o_proj(mixed)
-            hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-        return hidden
+            products = self._projections[index]
+            scale = layer.self_attn.scaling
+            projected = products.qkv(layer.input_layernorm(hidden))
+            query, key, value = self._heads(projected, *turn)
+            parts = []
+            start = count
+            for item in fresh:
+                stop = start + len(item.ids)
+                item.home.keys[index].copy_(key[start:stop].transpose(0, 1))
+                item.home.values[index].copy_(value[start:stop].transpose(0, 1))
+                start = stop
+            if rows is not None:
+                rows.write(index, key[:count], value[:count])
+                parts.append(rows.attend(index, query[:count], scale))
+            start = count
+            for item in fresh:
+                stop = start + len(item.ids)
+                if index < last:
+                    parts.append(_attend(item, index, query[start:stop], scale))
+                elif item.reads:
+                    parts.append(_attend(item, index, query[stop - 1 : stop], scale))
+                start = stop
+            if index == last:
+                if not parts:
+                    return None
+                hidden = hidden if picked is None else hidden[picked]
+            mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+            hidden = hidden + products.output(mixed.flatten(1).to(hidden.dtype))
+            hidden = hidden + products.feed_forward(layer.post_attention_layernorm(hidden))
+        return self._head(decoder.norm(hidden)).float()
+
+    def _heads(
+        self, projected: Tensor, cosine: Tensor, sine: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries and keys, and values, `[tokens, heads, head_size]` each."""
+        queries, turned = self._queries, self._queries + self._keys
+        heads = projected.view(projected.shape[0], turned + self._keys, -1)
+        rotated = _rotate(heads[:, :turned], cosine, sine)
+        return rotated[:, :queries], rotated[:, queries:], heads[:, turned:]
+
+
+class RowsPass:
+    """The running rows' part of a pass: what does not change from layer to layer.
+
+    Args:
+        cache: what the rows hold themselves.
+        own: `[rows]`, the place of each row's new token in its part of the cache.
+        span: places that are read; no row's new token lies behind them.
+        hidden: `[rows, span]`, see `attend_own`.
+        shared: what rows see besides.
+    """
+
+    def __init__(
+        self,
+        cache: RowCache,
+        own: Tensor,
+        span: int,
+        hidden: Tensor | None,
+        shared: Sequence[Shared] = (),
+    ) -> None:
+        self.count = own.shape[0]
+        self._cache, self._own, self._span = cache, own, span
+        self._hidden, self._shared = hidden, shared
+        self._rows = torch.arange(self.count, device=own.device)
+
+    @classmethod
+    def of(cls, running: Running, place: Tensor) -> RowsPass:
+        """Bring a decode step to where the tensor `place` is, in its type."""
+        own, span = torch.tensor(running.own, device=place.device), max(running.own) + 1
+        level = min(running.own) == max(running.own)
+        hidden = None if level else beyond(own, span, place.dtype)
+        return cls(running.cache, own, span, hidden, running.shared)
+
+    def write(self, layer: int, key: Tensor, value: Tensor) -> None:
+        """Put the new positions, `[rows, key_value_heads, head_size]`, into the cache."""
+        self._cache.keys[layer][self._rows, :, self._own] = key
+        self._cache.values[layer][self._rows, :, self._own] = value
+
+    def attend(self, layer: int, query: Tensor, scale: float) -> Tensor:
+        """`[rows, heads, head_size]`, over the rows' own positions and what they share."""
+        count = query.shape[0]
+        keys = self._cache.keys[layer][:count, :, : self._span]
+        values = self._cache.values[layer][:count, :, : self._span]
+        whole = attend_own(query, keys, values, self._hidden, scale)
+        for shared in self._shared:
+            keys, values = shared.stretch.keys[layer], shared.stretch.values[layer]
+            part = attend_all(query[shared.rows], keys, values, scale)
+            merge_into(whole, shared.rows, part)
+        return whole.output
+
+
+def beyond(own: Tensor, span: int, dtype: torch.dtype) -> Tensor:
+    """`[rows, span]`: 0 up to each row's newest place and -inf behind it."""
+    later = torch.arange(span, device=own.device) > own[:, None]
+    return torch.zeros(later.shape, dtype=dtype, device=own.device).masked_fill_(
+        later, float("-inf")
+    )
 
 
 def _rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -173,33 +247,14 @@ def _rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return states * cosine + torch.cat((-second, first), dim=-1) * sine
 
 
-def check_architecture(model: Any) -> None:
-    """Refuse models whose layers are not laid out like Llama's, naming what differs."""
-    problems = []
-    decoder: Any = getattr(model, "model", None)
-    for name in ("embed_tokens", "layers", "norm", "rotary_emb"):
-        if not hasattr(decoder, name):
-            problems.append(f"model.{name} is missing")
-    if not hasattr(model, "lm_head"):
-        problems.append("lm_head is missing")
-    if not problems:
-        attention = decoder.layers[0].self_attn
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj", "head_dim", "scaling"):
-            if not hasattr(attention, name):
-                problems.append(f"self_attn.{name} is missing")
-        if any(hasattr(attention, name) for name in ("q_norm", "k_norm")):
-            problems.append("queries and keys are normalised")
-        family = getattr(model.config, "model_type", None)
-        if family not in _MODEL_TYPES:
-            problems.append(f"the model type is {family!r}")
-        window = getattr(model.config, "sliding_window", None)
-        if window is not None and window < model.config.max_position_embeddings:
-            problems.append(f"attention is limited to a window of {window}")
-        rope = (getattr(model.config, "rope_parameters", None) or {}).get("rope_type", "default")
-        if rope not in _ROPE_TYPES:
-            problems.append(f"rotary scaling is {rope!r}")
-    if problems:
-        raise UnsupportedModel(
-            f"{type(model).__name__} is not laid out like Llama: {'; '.join(problems)}.",
-            "Use engine='reference', which runs any causal model, or a Llama checkpoint.",
-        )
+def _attend(item: Fresh, layer: int, query: Tensor, scale: float) -> Tensor:
+    """Attention of a stretch's tokens, or of its last one alone, over all that they see."""
+    keys, values = item.home.keys[layer], item.home.values[layer]
+    whole: Part
+    if query.shape[0] == len(item.ids):
+        whole = attend_causal(query, keys, values, scale)
+    else:
+        whole = attend_all(query, keys, values, scale)
+    for stretch in item.past:
+        whole = merge(whole, attend_all(query, stretch.keys[layer], stretch.values[layer], scale))
+    return whole.output

@@ -15,13 +15,12 @@ from decoding.generation import Finish, Generation, PartialDraft, Watch
 
 @dataclass(slots=True)
 class RunningSequence:
-    """A request while it runs; `cached` positions of its ids are in the key/value cache."""
+    """A request while it runs."""
 
     ticket: int
     generation: Generation
     watch: Watch | None
     partial: PartialDraft = field(default_factory=PartialDraft)
-    cached: int = 0
     closing: bool = False
 
     @property
@@ -30,12 +29,10 @@ class RunningSequence:
         return [*self.generation.prompt_ids, *self.partial.token_ids]
 
     @property
-    def pending(self) -> list[int]:
-        """Ids that the model has not seen yet; their last one's logits come next."""
-        prompt = self.generation.prompt_ids
-        if self.cached >= len(prompt):
-            return self.partial.token_ids[self.cached - len(prompt) :]
-        return self.ids[self.cached :]
+    def last_id(self) -> int:
+        """The id at the end of what there is, whose logits come next."""
+        appended = self.partial.token_ids
+        return appended[-1] if appended else self.generation.prompt_ids[-1]
 
     @property
     def wanted_ids(self) -> tuple[int, ...]:

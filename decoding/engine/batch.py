@@ -1,0 +1,125 @@
+"""The rows that run: what each sees by reference, what it holds itself, and who shares what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from decoding.engine.keyvalues import RowCache, Stretch
+from decoding.engine.llama import Running, Shared
+from decoding.engine.prefixes import Block, PrefixNode
+from decoding.engine.sequence import RunningSequence
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A running sequence and its cache.
+
+    Attributes:
+        sequence: the request and what has been written.
+        node: the node of the prefix tree where its known prefix ended; held while it runs.
+        matched: positions of that prefix.
+        shared: how many of them it reads from the tree; the rest were copied into its row.
+        own: positions in its row of the cache, copied ones included.
+        index: its row of the cache.
+        reading: whether its prompt has been computed, so that it takes part in decode steps.
+    """
+
+    sequence: RunningSequence
+    node: PrefixNode
+    matched: int
+    shared: int
+    own: int
+    index: int
+    reading: bool = False
+
+    @property
+    def computed(self) -> int:
+        """Positions whose keys and values exist."""
+        return self.shared + self.own
+
+    def shared_nodes(self) -> list[PrefixNode]:
+        """The nodes that it reads by reference, from the beginning of the text on."""
+        found, length = [], 0
+        for node in self.node.chain():
+            length += len(node.ids)
+            if length > self.shared:
+                break
+            found.append(node)
+        return found
+
+
+def stretches(nodes: Sequence[PrefixNode]) -> list[Stretch]:
+    """Views of a chain's keys and values; neighbours in one block come as one."""
+    ranges: list[tuple[Block, int, int]] = []
+    for node in nodes:
+        assert node.block is not None
+        if ranges and ranges[-1][0] is node.block and ranges[-1][2] == node.start:
+            ranges[-1] = (node.block, ranges[-1][1], node.stop)
+        else:
+            ranges.append((node.block, node.start, node.stop))
+    return [block.stretch(start, stop) for block, start, stop in ranges]
+
+
+def shared_prefixes(rows: Sequence[Row]) -> list[Shared]:
+    """Each stretch that rows read by reference, with its rows (given in cache order, from 0)."""
+    readers: dict[PrefixNode, list[int]] = {}
+    for index, row in enumerate(rows):
+        for node in row.shared_nodes():
+            readers.setdefault(node, []).append(index)
+    chains: list[list[PrefixNode]] = []
+    ends: dict[PrefixNode, list[PrefixNode]] = {}
+    for node, indices in readers.items():
+        chain = ends.get(node.parent) if node.parent is not None else None
+        if chain is None or readers[chain[-1]] != indices:
+            chain = []
+            chains.append(chain)
+        chain.append(node)
+        ends[node] = chain
+    found = []
+    for chain in chains:
+        place = _rows_of(readers[chain[-1]])
+        found += [Shared(stretch, place) for stretch in stretches(chain)]
+    return found
+
+
+def _rows_of(indices: list[int]) -> slice | torch.Tensor:
+    """Rows as a slice where they are neighbours, which is a view."""
+    if indices[-1] - indices[0] + 1 == len(indices):
+        return slice(indices[0], indices[-1] + 1)
+    return torch.tensor(indices)
+
+
+def running(cache: RowCache, rows: Sequence[Row], shared: Sequence[Shared]) -> Running | None:
+    """The decode step of rows that have read their prompts."""
+    if not rows:
+        return None
+    ids = [row.sequence.last_id for row in rows]
+    positions = [row.computed for row in rows]
+    return Running(cache, ids, positions, [row.own for row in rows], shared)
+
+
+def compact(cache: RowCache, rows: list[Row], gone: set[Row]) -> list[Row]:
+    """Close the gaps that finished rows leave, moving as few rows as possible.
+
+    Rows that have read their prompts stay in front of those that have not.
+    """
+    kept = [row for row in rows if row not in gone]
+    reading = [row for row in kept if row.reading]
+    joining = [row for row in kept if not row.reading]
+    places = {row.index for row in reading if row.index < len(reading)}
+    holes = (place for place in range(len(reading)) if place not in places)
+    for row in reading:
+        if row.index >= len(reading):
+            _move(cache, row, next(holes))
+    for place, row in enumerate(joining, start=len(reading)):
+        if row.index != place:
+            _move(cache, row, place)
+    return sorted(kept, key=lambda row: row.index)
+
+
+def _move(cache: RowCache, row: Row, place: int) -> None:
+    cache.move(row.index, place, row.own)
+    row.index = place

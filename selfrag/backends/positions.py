@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from decoding.engine.sequence import RunningSequence
 from decoding.generation import Finish, Generation
-from selfrag.backends.errors import WrongAnswer
+from selfrag.backends.errors import InexactEngine, WrongAnswer
 
 ROUNDING = 1e-3
 """By how much sums of probabilities and the order of log-probabilities may miss."""
@@ -106,27 +106,15 @@ def feed(sequence: RunningSequence, position: Position) -> tuple[Finish | None, 
     return None, sequence.partial.token_ids[-1] != position.best
 
 
-def check_asked(generation: Generation, vocabulary_size: int | None, limit: int, who: str) -> None:
-    """Refuse a request with more ids than an engine reads at once, or with ids it has not.
-
-    Args:
-        generation: the request.
-        vocabulary_size: how many ids the model has, where that is known.
-        limit: how many ids can be read at one position.
-        who: the engine's name.
+def check_asked(generation: Generation, limit: int, who: str) -> None:
+    """Refuse a request that reads more ids at one position than an engine gives.
 
     Raises:
-        WrongAnswer: ids are beyond the vocabulary, or too many.
+        InexactEngine: it does.
     """
     asked = {*generation.read_ids, *generation.first_ids, *generation.forced_ids[:1]}
     if len(asked) > limit:
-        raise WrongAnswer(
+        raise InexactEngine(
             f"The request reads {len(asked)} ids at one position; {who} gives at most {limit}.",
             "Use engine='batched'.",
-        )
-    largest = max((*asked, *generation.forced_ids, *generation.prompt_ids))
-    if vocabulary_size is not None and largest >= vocabulary_size:
-        raise WrongAnswer(
-            f"The request has id {largest}; the model of {who} has {vocabulary_size}.",
-            "Use the tokenizer that the model was trained with.",
         )

@@ -1,32 +1,24 @@
 """An engine behind HTTP: any server of vLLM's OpenAI-compatible routes, through `Backend`.
 
-The model may be spread over many machines; this side knows token ids and positions alone. A
-request is one stream of positions. Where another id than the most probable one is appended
-(`first_ids`, `forced_ids`) the stream is ended and the request asked anew with what has been
-written; the server's prefix cache makes that cheap. A watch that gives a branch up ends its stream,
-and with it the server's work. At most `in_flight` requests run at once; the others wait here.
-
-What passes by itself is tried again, from the last position that arrived. A server that comes back
-with another model is `ModelMismatch`, since `probe.py` asks it for the same few numbers again.
+The model may be spread over many machines; this side knows token ids and positions alone. At most
+`in_flight` requests are with the server at once; the others wait here. What passes by itself is
+tried again, from the last position that arrived, and `step` raises what does not: what is served is
+wrong for every request then, or nothing is. A server that comes back with another model is
+`ModelMismatch`, since `probe.py` asks it for the same few numbers again.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import queue
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from decoding.engine.sequence import RunningSequence, check_fits
-from decoding.generation import Draft, Finish, Generation, Watch
 from decoding.vocabulary import ReflectionVocabulary
-from selfrag.backends.completions import MOST_IDS, Completion, Interrupted
+from selfrag.backends.completions import Completion, Interrupted
 from selfrag.backends.connection import Connection
 from selfrag.backends.errors import ServerUnreachable
-from selfrag.backends.positions import Position, asked_ids, asked_positions, check_asked, feed
 from selfrag.backends.probe import Identity, check_same, identify
+from selfrag.backends.streaming import StreamedRequest, StreamingEngine
 from selfrag.backends.streams import Event, StreamPool
 from selfrag.training.critic.server import pause_before
 
@@ -40,16 +32,7 @@ _PATIENCE = 0.02
 """Seconds that one `step` waits for something to arrive; cancelling must not wait longer."""
 
 
-@dataclass(slots=True)
-class _Request:
-    """A request that runs; `key` names its present stream."""
-
-    sequence: RunningSequence
-    key: int = -1
-    failures: int = 0
-
-
-class ServedEngine:
+class ServedEngine(StreamingEngine):
     """`Backend` over a server; open it with `ServedEngine.open`.
 
     Args:
@@ -69,19 +52,10 @@ class ServedEngine:
         attempts: int = 8,
         backoff: float = 0.5,
     ) -> None:
-        if in_flight < 1 or attempts < 1:
-            raise ValueError(f"in_flight is {in_flight}, attempts {attempts}; both are at least 1")
-        self.identity = identity
-        self.fingerprint = identity.fingerprint
-        self.context_limit = identity.context - 1
-        self._pool, self._in_flight = pool, in_flight
-        self._attempts, self._backoff = attempts, backoff
-        self._waiting: deque[RunningSequence] = deque()
-        self._running: dict[int, _Request] = {}
-        self._streams: dict[int, _Request] = {}
-        self._finished: list[tuple[int, Draft]] = []
-        self._tickets, self._keys = itertools.count(1), itertools.count(1)
-        self.requests = 0
+        if attempts < 1:
+            raise ValueError(f"attempts is {attempts}; it is at least 1")
+        super().__init__(identity.name, identity.fingerprint, identity.context, in_flight)
+        self._pool, self._attempts, self._backoff = pool, attempts, backoff
 
     @classmethod
     def open(
@@ -128,77 +102,29 @@ class ServedEngine:
             pool.close()
             raise
 
-    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request."""
-        check_fits(generation, self.context_limit)
-        check_asked(generation, None, MOST_IDS, "the server")
-        ticket = next(self._tickets)
-        self._waiting.append(RunningSequence(ticket, generation, watch))
-        return ticket
+    def close(self) -> None:
+        """End all streams and the connection."""
+        self._pool.close()
 
-    def step(self) -> bool:
-        """Send what may be sent, and take what has arrived; waits a moment for the first.
-
-        Raises:
-            ServerUnreachable: a request was tried `attempts` times in a row; it is given up.
-            ServerRefused, WrongAnswer, ModelMismatch: as their docstrings say; likewise.
-        """
-        while self._waiting and len(self._running) < self._in_flight:
-            request = _Request(self._waiting.popleft())
-            self._running[request.sequence.ticket] = request
-            self._ask(request)
+    def _receive(self) -> None:
         wait = bool(self._running)
         while True:
             try:
                 key, event = self._pool.events.get(timeout=_PATIENCE if wait else 0.0)
             except queue.Empty:
-                break
+                return
             wait = False
-            request_of = self._streams.get(key)
-            if request_of is not None:
-                self._take(request_of, event)
-        return bool(self._running or self._waiting)
+            request = self._streams.get(key)
+            if request is not None:
+                self._take(request, event)
 
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Finished drafts since the last poll."""
-        finished, self._finished = self._finished, []
-        return finished
+    def _start(self, key: int, completion: Completion, delay: float) -> None:
+        self._pool.start(key, completion, delay)
 
-    def cancel(self, ticket: int) -> None:
-        """Stop a request; what it has written comes back as a cancelled draft."""
-        for sequence in list(self._waiting):
-            if sequence.ticket == ticket:
-                self._waiting.remove(sequence)
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
-        if ticket in self._running:
-            self._end(self._running[ticket], "cancelled", None)
+    def _stop(self, key: int) -> None:
+        self._pool.stop(key)
 
-    def progress(self, ticket: int) -> tuple[int, ...]:
-        """Ids appended so far."""
-        request = self._running.get(ticket)
-        return () if request is None else tuple(request.sequence.partial.token_ids)
-
-    def close(self) -> None:
-        """End all streams and the connection."""
-        self._pool.close()
-
-    def _ask(self, request: _Request, delay: float = 0.0) -> None:
-        """Start a stream from what has been written so far."""
-        sequence = request.sequence
-        self._drop_stream(request)
-        request.key = next(self._keys)
-        self._streams[request.key] = request
-        completion = Completion(
-            self.identity.name,
-            tuple(sequence.ids),
-            asked_positions(sequence),
-            tuple(sorted(sequence.generation.stop_ids)),
-            asked_ids(sequence),
-        )
-        self.requests += 1
-        self._pool.start(request.key, completion, delay)
-
-    def _take(self, request: _Request, event: Event) -> None:
+    def _take(self, request: StreamedRequest, event: Event) -> None:
         """Go on by what arrived for a request."""
         if isinstance(event, Interrupted):
             request.failures += 1
@@ -214,29 +140,6 @@ class ServedEngine:
         else:
             request.failures = 0
             self._extend(request, event)
-
-    def _extend(self, request: _Request, positions: list[Position]) -> None:
-        for position in positions:
-            finish, anew = feed(request.sequence, position)
-            if finish is not None:
-                self._end(request, finish, None if finish == "cut" else position.best)
-                return
-            if anew:
-                self._ask(request)
-                return
-
-    def _end(self, request: _Request, finish: Finish, next_id: int | None) -> None:
-        sequence = request.sequence
-        self._finished.append((sequence.ticket, sequence.partial.freeze(finish, next_id)))
-        self._forget(request)
-
-    def _forget(self, request: _Request) -> None:
-        self._drop_stream(request)
-        del self._running[request.sequence.ticket]
-
-    def _drop_stream(self, request: _Request) -> None:
-        if self._streams.pop(request.key, None) is not None:
-            self._pool.stop(request.key)
 
 
 def _unreachable(who: str, attempts: int, error: Interrupted) -> ServerUnreachable:

@@ -46,3 +46,12 @@ class Backend(Protocol):
     def progress(self, ticket: int) -> tuple[int, ...]:
         """Ids appended so far for a running request (for streams)."""
         ...
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """A backend that holds more than memory: a connection, a worker, a file."""
+
+    def close(self) -> None:
+        """Free it; nothing is submitted afterwards."""
+        ...

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from decoding.backend import Backend
+from decoding.backend import Backend, Closeable
 from decoding.codec import PromptCodec
 from decoding.config import DecodingConfig
 from decoding.prompt import PromptBuilder
@@ -33,6 +33,7 @@ from selfrag.replay import ReplayBackend
 from selfrag.scheduler import Scheduler
 
 if TYPE_CHECKING:
+    from selfrag.backends.precision import Precision
     from selfrag.tool import Tool
 
 ASSETS = Path(__file__).parent / "assets"
@@ -83,6 +84,7 @@ class SelfRAG:
         self._calibration = calibration or Calibration()
         self._calibrated_prompts = prompts.scaled(self._calibration.scalings)
         self._context_limit = backend.context_limit
+        self._backend = backend
         self._scheduler = Scheduler(backend, store)
         self._recording = store is not None and store.mode == "record"
         self._description = dict(description or {})
@@ -98,7 +100,8 @@ class SelfRAG:
         dtype: str = "auto",
         config: DecodingConfig | None = None,
         calibration: Calibration | None = None,
-        engine: Literal["batched", "reference"] = "batched",
+        precision: Precision | None = None,
+        engine: str = "batched",
         cache: str | Path | None = None,
         record: str | Path | None = None,
         replay: str | Path | None = None,
@@ -113,8 +116,11 @@ class SelfRAG:
             device, dtype: see `selfrag.backends.checkpoint.load_checkpoint`.
             config: default settings of every question.
             calibration: in place of the one that is stored with the model.
-            engine: "batched", or "reference", the slow decoder with one full forward pass for
-                every token, which runs any causal model.
+            precision: weights in fewer bits: "int8" (CPU), "8bit", "4bit" or "fp8"; see
+                `selfrag.backends.precision`.
+            engine: "batched"; "reference", the slow decoder with one full forward pass for every
+                token, which runs any causal model; "vllm"; the address of a server that vLLM
+                runs; or a GGUF file. `model` has the tokenizer in each case (docs/engines.md).
             cache: sqlite file of expansions, served from and added to.
             record: the same for a complete recording (nothing is pruned).
             replay: a recording that answers everything; no weights are loaded.
@@ -122,27 +128,33 @@ class SelfRAG:
                 Recordings are never shortened.
         """
         from selfrag.backends.checkpoint import load_checkpoint
+        from selfrag.backends.engines import (
+            check_engine,
+            fingerprint_of,
+            needs_weights,
+            open_engine,
+        )
 
-        if engine not in ("batched", "reference"):
-            raise ValueError(f"engine is {engine!r}; allowed: 'batched', 'reference'")
+        check_engine(engine)
+        if precision is not None and not needs_weights(engine):
+            raise ValueError(
+                f"precision is {precision!r}, which is for the engines 'batched' and 'reference'; "
+                f"{engine} has settings of its own for it"
+            )
         store = _open_store(cache, record, replay, cache_bytes)
         checkpoint = load_checkpoint(
             EMBEDDED_MODEL if model is None else model,
             device=device,
             dtype=dtype,
-            weights=replay is None,
+            precision=precision,
+            weights=replay is None and needs_weights(engine),
         )
         backend: Backend
         if replay is not None:
-            backend = ReplayBackend(checkpoint.fingerprint, checkpoint.context_limit)
-        elif engine == "reference":
-            from decoding.reference import ReferenceEngine
-
-            backend = ReferenceEngine(checkpoint.model, fingerprint=checkpoint.fingerprint)
+            name = fingerprint_of(engine, checkpoint)
+            backend = ReplayBackend(name, checkpoint.context_limit)
         else:
-            from decoding.engine import BatchedEngine
-
-            backend = BatchedEngine(checkpoint.model, fingerprint=checkpoint.fingerprint)
+            backend = open_engine(engine, checkpoint)
         if retriever is None:
             from retrievers import open_retriever
 
@@ -153,10 +165,11 @@ class SelfRAG:
         calibration = checkpoint.calibration if calibration is None else calibration
         description = {
             "model": "selfrag-mini (embedded)" if model is None else str(model),
-            "fingerprint": checkpoint.fingerprint,
+            "fingerprint": backend.fingerprint,
             "device": checkpoint.device,
             "dtype": checkpoint.dtype,
-            "context_limit": checkpoint.context_limit,
+            "precision": precision,
+            "context_limit": backend.context_limit,
             "engine": engine if replay is None else "replay",
             "index": "embedded" if index is None else str(index),
             "calibrated": calibration.relevance is not None,
@@ -289,8 +302,10 @@ class SelfRAG:
         return dict(self._description)
 
     def close(self) -> None:
-        """Cancel what runs and free the worker; asking afterwards raises `Closed`."""
+        """Cancel what runs, free the worker and the engine; asking afterwards raises `Closed`."""
         self._scheduler.close()
+        if isinstance(self._backend, Closeable):
+            self._backend.close()
 
     def __enter__(self) -> SelfRAG:
         return self

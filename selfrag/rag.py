@@ -135,12 +135,7 @@ class SelfRAG:
             open_engine,
         )
 
-        check_engine(engine)
-        if precision is not None and not needs_weights(engine):
-            raise ValueError(
-                f"precision is {precision!r}, which is for the engines 'batched' and 'reference'; "
-                f"{engine} has settings of its own for it"
-            )
+        check_engine(engine, precision, replayed=replay is not None)
         store = _open_store(cache, record, replay, cache_bytes)
         checkpoint = load_checkpoint(
             EMBEDDED_MODEL if model is None else model,

@@ -43,7 +43,8 @@ def random_requests(
                 max_tokens=max(draw.choice([0, 1, 5, 12]), len(forced)),
                 stop_ids=frozenset(draw.sample(ids, k=draw.choice([0, 10, vocabulary // 5]))),
                 closing_ids=frozenset(draw.sample(ids, k=draw.choice([0, 10, vocabulary // 5]))),
-                first_ids=tuple(draw.sample(ids, k=draw.choice([0, 2]))),
+                first_ids=(first := tuple(draw.sample(ids, k=draw.choice([0, 2])))),
+                first_offsets=draw.choice([(), tuple(draw.uniform(-3, 3) for _ in first)]),
                 forced_ids=tuple(forced),
                 read_ids=tuple(draw.choice([[], draw.sample(ids, 1), list(read)])),
             )

@@ -9,20 +9,36 @@ from pathlib import Path
 
 from decoding.backend import Backend
 from selfrag.backends.checkpoint import Checkpoint
+from selfrag.backends.precision import Precision
 
 NAMES = ("batched", "reference", "vllm")
 
 
-def check_engine(engine: str) -> None:
-    """Refuse what names no engine.
+def check_engine(engine: str, precision: Precision | None, replayed: bool) -> None:
+    """Refuse what names no engine, and what an engine has no use for.
+
+    Args:
+        engine: a name of `NAMES`, the address of a server, or a GGUF file.
+        precision: what the weights are rounded to.
+        replayed: whether a recording answers in its place.
 
     Raises:
-        ValueError: it is no name, no address and no GGUF file.
+        ValueError: it is none of these, or does not go with the others.
     """
     if engine not in NAMES and not is_address(engine) and not is_gguf(engine):
         raise ValueError(
             f"engine is {engine!r}; allowed: {', '.join(map(repr, NAMES))}, the address of a "
             "server (http://...), or a file that ends in .gguf"
+        )
+    if precision is not None and not needs_weights(engine):
+        raise ValueError(
+            f"precision is {precision!r}, which is for the engines 'batched' and 'reference'; "
+            f"{engine} has settings of its own for it"
+        )
+    if replayed and is_address(engine):
+        raise ValueError(
+            f"engine is {engine!r}: what a server recorded cannot be replayed without it; use "
+            "cache= in place of replay="
         )
 
 
@@ -55,10 +71,7 @@ def fingerprint_of(engine: str, checkpoint: Checkpoint) -> str:
         from selfrag.backends.llamacpp import gguf_fingerprint
 
         return gguf_fingerprint(Path(engine))
-    raise ValueError(
-        f"engine is {engine}: a server's recording cannot be replayed without it; use cache= in "
-        "place of replay="
-    )
+    raise ValueError(f"engine is {engine!r}; only a server knows its fingerprint")
 
 
 def open_engine(engine: str, checkpoint: Checkpoint) -> Backend:

@@ -1,7 +1,7 @@
 """bitsandbytes and torchao through the engine, where they are installed.
 
-    pip install bitsandbytes accelerate torchao
-    pytest tests/engines/test_precision_libraries.py
+pip install bitsandbytes accelerate torchao
+pytest tests/engines/test_precision_libraries.py
 """
 
 from __future__ import annotations

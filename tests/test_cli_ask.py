@@ -84,7 +84,7 @@ def test_every_option_reaches_the_library(fake: type[FakeSelfRAG], tmp_path: Pat
     file = tmp_path / "config.yaml"
     file.write_text("beam_width: 4\nretrieve_threshold: 0.5\nprune: false\n")
     result = ask(
-        *("What?", "--engine", "reference", "--model", "m", "--index", "i"),
+        *("What?", "--engine", "reference", "--precision", "int8", "--model", "m", "--index", "i"),
         *("--device", "cuda", "--dtype", "bfloat16", "--mode", "always", "--passages", "7"),
         *("--beam-width", "3", "--max-segments", "2", "--procedure", "released-short"),
         *("--config", str(file), "--max-generated-tokens", "9", "--max-retrievals", "0"),
@@ -98,6 +98,7 @@ def test_every_option_reaches_the_library(fake: type[FakeSelfRAG], tmp_path: Pat
         "device": "cuda",
         "dtype": "bfloat16",
         "engine": "reference",
+        "precision": "int8",
         "record": Path("a.sqlite"),
         "replay": Path("b.sqlite"),
         "config": DecodingConfig(

@@ -22,7 +22,7 @@ from decoding.reference import ReferenceEngine
 from selfrag.backends.checkpoint import load_checkpoint
 from selfrag.backends.errors import EngineMissing, MachineCannot
 from selfrag.backends.int8 import ACTIVATION_STEPS, WEIGHT_STEPS, Int8Linear, is_supported, to_int8
-from selfrag.backends.precision import PRECISIONS, check_bfloat16, check_precision
+from selfrag.backends.precision import PRECISIONS, check_precision
 from selfrag.backends.precision_effect import COUNTRIES, effect_prompts, measure_effect
 from selfrag.rag import SelfRAG
 
@@ -154,16 +154,6 @@ def test_an_old_gpu_cannot_fp8(monkeypatch: pytest.MonkeyPatch) -> None:
     check_precision("fp8", "cuda", "bfloat16")
     with pytest.raises(MachineCannot, match="goes with dtype 'bfloat16'"):
         check_precision("fp8", "cuda", "float16")
-
-
-def test_a_processor_without_bfloat16_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfrag.backends.precision.has_bfloat16", lambda device: False)
-    with pytest.raises(MachineCannot, match="the cpu device of this machine has no instructions"):
-        check_bfloat16("cpu")
-    with pytest.raises(MachineCannot, match="dtype='auto'"):
-        load_checkpoint("selfrag/assets/selfrag-mini", device="cpu", dtype="bfloat16")
-    monkeypatch.setattr("selfrag.backends.precision.has_bfloat16", lambda device: True)
-    check_bfloat16("cpu")
 
 
 def test_the_effect_is_worked_out_at_the_same_positions() -> None:

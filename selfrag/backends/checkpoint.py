@@ -14,7 +14,6 @@ from typing import Any
 from decoding.vocabulary import ReflectionVocabulary
 from selfrag.backends.precision import (
     Precision,
-    check_bfloat16,
     check_precision,
     load_arguments,
     precision_name,
@@ -63,7 +62,7 @@ def load_checkpoint(
         ModelNotFound: there is no such folder, and no such repository can be reached.
         CorruptCheckpoint: files are missing, truncated, or do not fill the model.
         MissingControlTokens: the tokenizer lacks reflection tokens.
-        EngineMissing, MachineCannot: dtype or precision need what is not here.
+        EngineMissing, MachineCannot: the precision needs what is not here.
     """
     from transformers import AutoConfig
 
@@ -149,15 +148,9 @@ def choose_device(device: str) -> str:
 
 
 def choose_dtype(dtype: str, device: str) -> str:
-    """Resolve "auto": float32 on the CPU, bfloat16 on CUDA where it is native, else float16.
-
-    Raises:
-        MachineCannot: bfloat16 is asked for by name, and the device would imitate it.
-    """
+    """Resolve "auto": float32 on the CPU, bfloat16 on CUDA where it is native, else float16."""
     import torch
 
-    if dtype == "bfloat16":
-        check_bfloat16(device)
     if dtype != "auto":
         return dtype
     if not device.startswith("cuda"):
@@ -209,10 +202,11 @@ def _check_rows(tokenizer: Any, vocabulary: ReflectionVocabulary, rows: int) -> 
 
     Special tokens that no prompt holds (a padding token that was added later) may lie beyond.
     """
-    unused = set(tokenizer.all_special_ids) - vocabulary.control_ids
+    used = vocabulary.control_ids - {vocabulary.pad} | vocabulary.eos_ids
+    unused = set(tokenizer.all_special_ids) - used
     largest = max(set(tokenizer.get_vocab().values()) - unused)
     if largest >= rows:
-        what = "control tokens" if largest in vocabulary.control_ids else "tokens"
+        what = "control tokens" if largest in used else "tokens"
         raise CorruptCheckpoint(
             f"The tokenizer's {what} reach id {largest}, but the model has {rows} embedding rows.",
             "Use the tokenizer that the model was trained with.",

@@ -27,6 +27,8 @@ class Int8Linear(nn.Module):
         linear: a float32 layer on the CPU; it is not needed afterwards.
     """
 
+    bias: Tensor | None
+
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features

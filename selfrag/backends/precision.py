@@ -61,7 +61,8 @@ def load_arguments(precision: Precision | None, device: str) -> dict[str, Any]:
         return {}
     from transformers import BitsAndBytesConfig
 
-    settings: Any = BitsAndBytesConfig(
+    make: Any = BitsAndBytesConfig  # its constructor has no types
+    settings = make(
         load_in_8bit=precision == "8bit",
         load_in_4bit=precision == "4bit",
         bnb_4bit_quant_type="nf4",
@@ -85,31 +86,6 @@ def rounded(model: Any, precision: Precision | None) -> Any:
         settings = Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
         quantize_(model.model, settings)
     return model
-
-
-def has_bfloat16(device: str) -> bool:
-    """Whether a device computes in bfloat16 by itself; torch imitates it slowly where it cannot."""
-    import torch
-
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    if device.startswith("cpu"):
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return True
-
-
-def check_bfloat16(device: str) -> None:
-    """Refuse bfloat16 where it would be imitated: slower than float32, and less exact.
-
-    Raises:
-        MachineCannot: the device has no instructions for it.
-    """
-    if not has_bfloat16(device):
-        raise MachineCannot(
-            f"dtype is 'bfloat16', and the {device.split(':')[0]} device of this machine has no "
-            "instructions for it.",
-            "Use dtype='auto', which takes what the device has.",
-        )
 
 
 def precision_name(folder: Path, dtype: str, precision: Precision | None) -> str:

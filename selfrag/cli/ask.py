@@ -39,9 +39,15 @@ def ask(
     model: Model = None,
     index: IndexPath = None,
     engine: Annotated[
-        Literal["batched", "reference"],
-        typer.Option("--engine", help="batched, or the slow and obvious reference decoder."),
+        str,
+        typer.Option(
+            "--engine", help="batched, reference, vllm, a server's address, or a .gguf file."
+        ),
     ] = "batched",
+    precision: Annotated[
+        Literal["int8", "8bit", "4bit", "fp8"] | None,
+        typer.Option("--precision", help="Weights in fewer bits; int8 is for the CPU."),
+    ] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     config: Annotated[
@@ -121,6 +127,7 @@ def ask(
             device=device,
             dtype=dtype,
             engine=engine,
+            precision=precision,
             config=settings,
             record=record,
             replay=replay,

@@ -116,11 +116,9 @@ class SelfRAG:
             device, dtype: see `selfrag.backends.checkpoint.load_checkpoint`.
             config: default settings of every question.
             calibration: in place of the one that is stored with the model.
-            precision: weights in fewer bits: "int8" (CPU), "8bit", "4bit" or "fp8"; see
-                `selfrag.backends.precision`.
-            engine: "batched"; "reference", the slow decoder with one full forward pass for every
-                token, which runs any causal model; "vllm"; the address of a server that vLLM
-                runs; or a GGUF file. `model` has the tokenizer in each case (docs/engines.md).
+            precision: weights in fewer bits; see `selfrag.backends.precision`.
+            engine: "batched"; "reference", one full forward pass for every token of any causal
+                model; "vllm"; the address of a server of it; a GGUF file (docs/engines.md).
             cache: sqlite file of expansions, served from and added to.
             record: the same for a complete recording (nothing is pruned).
             replay: a recording that answers everything; no weights are loaded.
@@ -128,28 +126,23 @@ class SelfRAG:
                 Recordings are never shortened.
         """
         from selfrag.backends.checkpoint import load_checkpoint
-        from selfrag.backends.engines import (
-            check_engine,
-            fingerprint_of,
-            needs_weights,
-            open_engine,
-        )
+        from selfrag.backends import engines
 
-        check_engine(engine, precision, replayed=replay is not None)
+        engines.check_engine(engine, precision, replayed=replay is not None)
         store = _open_store(cache, record, replay, cache_bytes)
         checkpoint = load_checkpoint(
             EMBEDDED_MODEL if model is None else model,
             device=device,
             dtype=dtype,
             precision=precision,
-            weights=replay is None and needs_weights(engine),
+            weights=replay is None and engines.needs_weights(engine),
         )
         backend: Backend
         if replay is not None:
-            name = fingerprint_of(engine, checkpoint)
-            backend = ReplayBackend(name, checkpoint.context_limit)
+            fingerprint = engines.fingerprint_of(engine, checkpoint)
+            backend = ReplayBackend(fingerprint, checkpoint.context_limit)
         else:
-            backend = open_engine(engine, checkpoint)
+            backend = engines.open_engine(engine, checkpoint)
         if retriever is None:
             from retrievers import open_retriever
 

@@ -125,8 +125,8 @@ class SelfRAG:
             cache_bytes: how large a cache may grow; what was not used for longest goes first.
                 Recordings are never shortened.
         """
-        from selfrag.backends.checkpoint import load_checkpoint
         from selfrag.backends import engines
+        from selfrag.backends.checkpoint import load_checkpoint
 
         engines.check_engine(engine, precision, replayed=replay is not None)
         store = _open_store(cache, record, replay, cache_bytes)
@@ -137,12 +137,11 @@ class SelfRAG:
             precision=precision,
             weights=replay is None and engines.needs_weights(engine),
         )
-        backend: Backend
-        if replay is not None:
-            fingerprint = engines.fingerprint_of(engine, checkpoint)
-            backend = ReplayBackend(fingerprint, checkpoint.context_limit)
-        else:
+        if replay is None:
             backend = engines.open_engine(engine, checkpoint)
+        else:
+            name = engines.fingerprint_of(engine, checkpoint)
+            backend = ReplayBackend(name, checkpoint.context_limit)
         if retriever is None:
             from retrievers import open_retriever
 

@@ -39,6 +39,9 @@ class DecodingConfig:
         end_threshold: behind a segment, the share of the IsUse group in the mass of IsUse and
             Retrieve from which the answer ends; below it the answer goes on. None takes what the
             checkpoint was calibrated with; where it was not, the most probable token decides.
+        relevance_threshold: share of `[Relevant]` in the IsRel group above which a passage is read
+            as relevant, so that a sentence follows; None takes what the checkpoint was calibrated
+            with; where it was not, the more probable token (one half).
         min_mass: below this total probability of the Retrieve group the ratio is not trusted.
         on_uncertain: what is done then: "retrieve", or "follow_text" (write on as the model would).
         w_seq, w_rel, w_sup, w_use: weights of the sequence, IsRel, IsSup and IsUse scores.
@@ -83,6 +86,7 @@ class DecodingConfig:
     later_threshold: float | None = None
     continue_threshold: float | None = None
     end_threshold: float | None = None
+    relevance_threshold: float | None = None
     min_mass: float = 0.01
     on_uncertain: Literal["retrieve", "follow_text"] = "retrieve"
     w_seq: float = 1.0
@@ -122,6 +126,7 @@ class DecodingConfig:
             "later_threshold",
             "continue_threshold",
             "end_threshold",
+            "relevance_threshold",
             "min_mass",
         ):
             value = getattr(self, name)

@@ -35,11 +35,6 @@ class Scaling:
         if not all(map(math.isfinite, (self.temperature, *self.offsets))) or self.temperature <= 0:
             raise ValueError(f"{self} is no scaling: finite numbers, the temperature above 0")
 
-    @property
-    def choice_offsets(self) -> tuple[float, ...]:
-        """What unscaled log-probabilities need for the same label to come first."""
-        return tuple(self.temperature * offset for offset in self.offsets)
-
     def apply(self, log_probabilities: Sequence[float]) -> tuple[float, ...]:
         """The scaled log-probabilities; their mass is that of the given ones.
 
@@ -55,3 +50,18 @@ class Scaling:
         ]
         total = log_sum_exp(moved)
         return tuple(value - total + mass for value in moved)
+
+
+def choice_offsets(scaling: Scaling | None, threshold: float | None) -> tuple[float, ...]:
+    """What the unscaled log-probabilities of two labels need, for the second one to come first
+    exactly where its scaled share is above the threshold (None: one half); () for nothing.
+
+    Thresholds of 0 and 1 are taken as the nearest ones that are neither.
+    """
+    if scaling is None and threshold is None:
+        return ()
+    temperature, first, second = 1.0, 0.0, 0.0
+    if scaling is not None:
+        temperature, (first, second) = scaling.temperature, scaling.offsets
+    least = min(max(0.5 if threshold is None else threshold, 1e-9), 1 - 1e-9)
+    return (temperature * first, temperature * (second - math.log(least / (1.0 - least))))

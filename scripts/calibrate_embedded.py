@@ -3,10 +3,10 @@
 Asks the answerable and the unanswerable questions of the development sets (phrased by hand, none of
 them trained on, none of them in the evaluation sets) with the embedded index; later retrievals ask
 for what is still open. Fits how the probabilities of IsRel, IsSup (on labelled sentences) and
-IsUse are read; chooses the weight of the retriever's score, then the share from which an answer
-ends, with which most answerable ones are right, then the thresholds below which an answer counts as
-unsupported. All of it is written into `calibration.json` in the model's folder. What several passes
-ask the model alike is asked once.
+IsUse are read; chooses the share from which a passage is read as relevant, the weight of the
+retriever's score, and the share from which an answer ends, with which most answerable ones are
+right, then the thresholds below which an answer counts as unsupported. All of it is written into
+`calibration.json` in the model's folder. What several passes ask the model alike is asked once.
 """
 
 from __future__ import annotations
@@ -38,8 +38,14 @@ from selfrag.rag import EMBEDDED_MODEL
 
 QUERY: LaterQuery = "open"
 WEIGHTS = (0.0, 1.0, 2.0, 3.0, 6.0)
+RELEVANT = (0.3, 0.1)
 ENDS = (None, 0.8, 0.9, 0.95)
-FIRST: Mapping[str, Any] = {"query": QUERY, "w_ret": 3.0, "end_threshold": 0.9}
+FIRST: Mapping[str, Any] = {
+    "query": QUERY,
+    "w_ret": 3.0,
+    "end_threshold": 0.9,
+    "relevance_threshold": 0.3,
+}
 """Of the pass over every second question that the scalings are fitted on."""
 SENTENCES = DEVELOPMENT_FILES[0].parent / "development_judgements.jsonl"
 
@@ -60,7 +66,11 @@ def main() -> None:
         print(f"read as it is: {right_of(outcomes)} right")
         calibration = fitted(given.model, outcomes, given.sentences)
         settings = dict(FIRST)
-        for name, values in (("w_ret", WEIGHTS), ("end_threshold", ENDS)):
+        for name, values in (
+            ("relevance_threshold", RELEVANT),
+            ("w_ret", WEIGHTS),
+            ("end_threshold", ENDS),
+        ):
             best = -1
             for value in values:
                 tried = settings | {name: value}

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from decoding.config import LaterQuery
+from decoding.config import DecodingConfig, LaterQuery
 from decoding.scaling import Scaling
 from selfrag.errors import CorruptCheckpoint
 
 FILE_NAME = "calibration.json"
+_NUMBERS = ("relevance", "support", "utility", "w_ret", "end_threshold", "relevance_threshold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Calibration:
             `DecodingConfig.query`); None is the paper's.
         end_threshold: when an answer ends, where a configuration names nothing (see
             `DecodingConfig.end_threshold`).
+        relevance_threshold: when a passage is read as relevant, where a configuration names nothing
+            (see `DecodingConfig.relevance_threshold`).
         scalings: how the probabilities of a group are read (`decoding.scaling`), by group; others
             are read as they are. The published procedures read all as they are.
     """
@@ -46,6 +49,7 @@ class Calibration:
     w_ret: float | None = None
     query: LaterQuery | None = None
     end_threshold: float | None = None
+    relevance_threshold: float | None = None
     scalings: Mapping[str, Scaling] = field(default_factory=dict, hash=False)
 
     def answerable(
@@ -61,6 +65,15 @@ class Calibration:
             return False
         return (relevance or 0.0) >= self.relevance and (support or 0.0) >= self.support
 
+    def completed(self, config: DecodingConfig) -> DecodingConfig:
+        """The configuration with the calibrated thresholds where it names none."""
+        changes = {
+            name: getattr(self, name)
+            for name in ("end_threshold", "relevance_threshold")
+            if getattr(config, name) is None
+        }
+        return config.replace(**changes)
+
     @classmethod
     def load(cls, folder: Path) -> Calibration:
         """Read a model folder's file; an empty calibration where there is none."""
@@ -69,7 +82,7 @@ class Calibration:
             return cls()
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            for name in ("relevance", "support", "utility", "w_ret", "end_threshold"):
+            for name in _NUMBERS:
                 if not isinstance(data.get(name), int | float | None):
                     raise ValueError(f"{name} is {data[name]!r}, which is no number")
             if data.get("query") not in (*get_args(LaterQuery), None):
@@ -95,6 +108,7 @@ class Calibration:
             "w_ret": self.w_ret,
             "query": self.query,
             "end_threshold": self.end_threshold,
+            "relevance_threshold": self.relevance_threshold,
         }
         if self.scalings:
             data["scalings"] = {

@@ -319,8 +319,8 @@ class SelfRAG:
         own = settings.procedure == "paper"
         if settings.w_ret is None:
             settings = settings.replace(w_ret=(self._calibration.w_ret if own else None) or 0.0)
-        if own and settings.end_threshold is None:
-            settings = settings.replace(end_threshold=self._calibration.end_threshold)
+        if own:
+            settings = self._calibration.completed(settings)
         if settings.query is None:
             settings = settings.replace(query=self._calibration.query or "question+segment")
         if self._recording and settings.prune:

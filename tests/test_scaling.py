@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from scripted_rag import ListRetriever, nodes, passages, scripted
 
 from decoding.distributions import ReflectionDistribution
+from decoding.engine.sequence import preferred
 from decoding.generation import Generation
-from decoding.scaling import Scaling
+from decoding.scaling import Scaling, choice_offsets
 from decoding.scores import log_sum_exp
 from decoding.vocabulary import GROUPS, TokenGroup
 from selfrag.calibration import Calibration
@@ -133,7 +134,37 @@ def test_the_token_that_is_written_is_the_scaled_choice() -> None:
         with rag:
             written.append(nodes(rag.ask("Q?"))[1]["literal"][:11])
     assert written == ["[Irrelevant", "[Irrelevant", "[Relevant]a"]
-    assert Scaling(3.0, (0.0, 2.0)).choice_offsets == (0.0, 6.0)
+    assert choice_offsets(Scaling(3.0, (0.0, 2.0)), None) == (0.0, 6.0)
+    assert choice_offsets(None, None) == ()
+
+
+@given(st.floats(-8, 8), SCALINGS, st.floats(0.01, 0.99))
+def test_a_threshold_is_of_the_scaled_share(log_odds: float, drawn: Scaling, least: float) -> None:
+    scaling = Scaling(drawn.temperature, drawn.offsets[:2])
+    logs = [-math.log1p(math.exp(log_odds)), -math.log1p(math.exp(-log_odds))]
+    share = math.exp(scaling.apply(logs)[1])
+    if abs(share - least) > 1e-6:
+        chosen = preferred(logs, choice_offsets(scaling, least))
+        assert (chosen == 1) == (share > least)
+
+
+def test_a_relevance_threshold_of_the_configuration_comes_first() -> None:
+    script = {**SCRIPT, "w1</paragraph>": {"[Relevant]": 0.4, "[Irrelevant]": 0.6}}
+    script["[Irrelevant]"] = {"a": 0.9}
+    for calibrated, named, token in (
+        (None, 0.3, "[Relevant]"),
+        (0.3, None, "[Relevant]"),
+        (0.3, 0.45, "[Irrelevant]"),
+        (None, None, "[Irrelevant]"),
+    ):
+        rag, _ = scripted(
+            script,
+            ListRetriever(passages("w1")),
+            calibration=Calibration(relevance_threshold=calibrated),
+            relevance_threshold=named,
+        )
+        with rag:
+            assert nodes(rag.ask("Q?"))[1]["literal"].startswith(token)
 
 
 def test_stored_drafts_know_the_offsets_of_their_choice() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from decoding.generation import Generation
+from decoding.scaling import choice_offsets
 from decoding.scores import retrieval_score
 from decoding.tree import Action, SegmentNode, SegmentTree
 from retrievers.hit import Hit
@@ -106,14 +107,14 @@ class BranchBuilder:
         """What to decode after `prompt`; with `first`, an IsRel token stands at position 0."""
         inquiry = self._inquiry
         vocabulary, short = inquiry.vocabulary, inquiry.config.form == "short"
-        scaling = vocabulary.is_rel.scaling
+        threshold = inquiry.config.relevance_threshold
         return Generation(
             prompt_ids=prompt,
             max_tokens=inquiry.room(len(prompt)),
             stop_ids=self._answer_stops if short else self._segment_stops,
             closing_ids=frozenset() if short else self._critique_stops,
             first_ids=vocabulary.is_rel.ids if first else (),
-            first_offsets=scaling.choice_offsets if first and scaling else (),
+            first_offsets=choice_offsets(vocabulary.is_rel.scaling, threshold) if first else (),
             read_ids=vocabulary.read_ids,
         )
 

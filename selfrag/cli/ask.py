@@ -16,6 +16,17 @@ from selfrag.cli.output import Output
 _EXIT_CODES_BY_STATUS = {"refused": 2, "failed": 1}
 
 
+def checked_engine(engine: str) -> str:
+    """An engine's name as it is; typer.BadParameter where it names none."""
+    from selfrag.backends.engines import check_engine
+
+    try:
+        check_engine(engine, None, replayed=False)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return engine
+
+
 def ask(
     question: Annotated[
         str | None,
@@ -41,7 +52,9 @@ def ask(
     engine: Annotated[
         str,
         typer.Option(
-            "--engine", help="batched, reference, vllm, a server's address, or a .gguf file."
+            "--engine",
+            help="batched, reference, vllm, a server's address, or a .gguf file.",
+            callback=checked_engine,
         ),
     ] = "batched",
     precision: Annotated[

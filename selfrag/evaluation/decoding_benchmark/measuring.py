@@ -1,0 +1,205 @@
+"""Asks all systems in turn, A B A B, and keeps what was measured in a file as it goes.
+
+Every turn starts with an empty cache: the same questions come again, and an engine that kept its
+prefixes would not be asked them but be reminded of them. A turn is timed from the first question
+to the last answer; loading and saving are not in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, levels_of
+from selfrag.evaluation.decoding_benchmark.systems import Setup, drive, fresh_engine, system
+from selfrag.evaluation.decoding_benchmark.workloads import Workload
+from selfrag.evaluation.memory import peak_memory, reset_peak_memory
+
+RUNS_FILE = "decoding_runs.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One turn of one system.
+
+    Attributes:
+        workload, system, repeat: which turn.
+        questions: how many were asked.
+        seconds: wall-clock time of all of them.
+        prompt_tokens, generated_tokens: of all branches together, as `Usage` counts them.
+        peak_bytes: highest resident memory of the process, the model included; None where the
+            system does not tell.
+        answers: text and score of each.
+    """
+
+    workload: str
+    system: str
+    repeat: int
+    questions: int
+    seconds: float
+    prompt_tokens: int
+    generated_tokens: int
+    peak_bytes: int | None
+    answers: tuple[tuple[str, float | None], ...]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Run:
+        """Inverse of `dataclasses.asdict`, through JSON."""
+        answers = tuple((text, score) for text, score in values["answers"])
+        return cls(**{**values, "answers": answers})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured of one workload.
+
+    Attributes:
+        workload: what it is.
+        questions: what is asked.
+        published_questions: how many of them the published procedure is asked.
+        systems: names, in the order of their turns.
+        repeats: how often the turns go round.
+    """
+
+    workload: Workload
+    questions: tuple[str, ...]
+    published_questions: int
+    systems: tuple[str, ...]
+    repeats: int
+
+    @property
+    def turns(self) -> list[tuple[int, str]]:
+        """All turns in order: A B A B."""
+        return [(repeat, name) for repeat in range(self.repeats) for name in self.systems]
+
+    @property
+    def key(self) -> str:
+        """Names everything that a turn's figures depend on, but the number of turns."""
+        workload = self.workload
+        settings = {
+            "workload": [workload.name, workload.model, workload.table, workload.in_flight],
+            "config": workload.config.to_dict(),
+            "published": workload.published.to_dict(),
+            "questions": self.questions,
+            "published_questions": self.published_questions,
+            "threads": torch.get_num_threads(),
+            "versions": [platform.python_version(), torch.__version__, platform.machine()],
+        }
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+
+    def asked(self, name: str) -> tuple[str, ...]:
+        """What a system is asked."""
+        count = self.published_questions if name == "published" else len(self.questions)
+        return self.questions[:count]
+
+
+class RunFile:
+    """What was measured so far, one JSON object a line; lines of other settings are left alone.
+
+    Args:
+        folder: where the file lies, made where there is none; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / RUNS_FILE
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self, key: str) -> tuple[dict[tuple[int, str], Run], list[Level] | None]:
+        """Turns by repeat and system, and the levels of the recorded run."""
+        runs: dict[tuple[int, str], Run] = {}
+        levels: list[Level] | None = None
+        for line in self._lines():
+            if line.get("key") != key:
+                continue
+            if "levels" in line:
+                levels = [Level.from_list(values) for values in line["levels"]]
+            else:
+                run = Run.from_dict(line["run"])
+                runs[run.repeat, run.system] = run
+        return runs, levels
+
+    def add(self, key: str, name: str, value: Any) -> None:
+        """Append one line."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": key, name: value}, ensure_ascii=False) + "\n")
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if self._path is None or not self._path.is_file():
+            return []
+        lines = []
+        for text in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:  # the line that was being written when the run was stopped
+                continue
+        return lines
+
+
+def measure(
+    plan: Plan, setup: Setup, file: RunFile, advance: Callable[[str], None] = lambda name: None
+) -> tuple[list[Run], list[Level]]:
+    """All turns of a workload, those in the file included, and the levels of its recorded run.
+
+    The recorded run comes first: it also fills the passages, so that no turn waits for them.
+
+    Args:
+        plan: what to measure.
+        setup: model and passages.
+        file: where turns are kept.
+        advance: told the system of each turn that is done.
+    """
+    runs, levels = file.read(plan.key)
+    missing = [turn for turn in plan.turns if turn not in runs]
+    if levels is None or missing:
+        levels = record(plan.workload, setup, plan.questions)
+        file.add(plan.key, "levels", [level.to_list() for level in levels])
+    for repeat, name in plan.turns:
+        if (repeat, name) not in runs:
+            run = _turn(plan, setup, repeat, name)
+            runs[repeat, name] = run
+            file.add(plan.key, "run", asdict(run))
+        advance(name)
+    return [runs[turn] for turn in plan.turns], levels
+
+
+def record(workload: Workload, setup: Setup, questions: Sequence[str]) -> list[Level]:
+    """The work of the search with pruning, for the floor."""
+    config = setup.weights.resolved(workload.config)
+    known, levels = Prefixes(), list[Level]()
+    engine = fresh_engine(setup.weights)
+    for driven in drive(questions, setup, config, engine, workload.in_flight):
+        levels += levels_of([question.levels for question in driven], known)
+    return levels
+
+
+def _turn(plan: Plan, setup: Setup, repeat: int, name: str) -> Run:
+    questions = plan.asked(name)
+    gc.collect()
+    with system(name, setup, plan.workload, questions) as ask:
+        told = reset_peak_memory()
+        began = time.perf_counter()
+        answers = ask(questions)
+        seconds = time.perf_counter() - began
+        peak = peak_memory() if told else None
+    return Run(
+        workload=plan.workload.name,
+        system=name,
+        repeat=repeat,
+        questions=len(questions),
+        seconds=seconds,
+        prompt_tokens=sum(answer.usage.prompt_tokens for answer in answers),
+        generated_tokens=sum(answer.usage.generated_tokens for answer in answers),
+        peak_bytes=peak,
+        answers=tuple((answer.draft or answer.text, answer.score) for answer in answers),
+    )

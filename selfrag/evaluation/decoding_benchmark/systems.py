@@ -1,0 +1,212 @@
+"""The systems that are measured: each answers some questions, starting with nothing cached.
+
+`published`, `vllm` and `transformers` are the others; `ours` and `ours_without_…` the engine of
+this package with single points switched off; `ours_from_store` the same questions asked a second
+time of a store of expansions.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from decoding.backend import Backend
+from decoding.config import DecodingConfig
+from decoding.engine import BatchedEngine
+from selfrag.answer import Answer
+from selfrag.evaluation.decoding_benchmark.driving import (
+    DrivenQuestion,
+    answer_in_levels,
+    steps_of,
+)
+from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
+from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
+from selfrag.evaluation.decoding_benchmark.published import (
+    PublishedOnTransformers,
+    PublishedOnVllm,
+)
+from selfrag.evaluation.decoding_benchmark.stopping import RunsToTheEnd
+from selfrag.evaluation.decoding_benchmark.workloads import Weights, Workload
+from selfrag.expansions import ExpansionStore
+from selfrag.rag import SelfRAG
+
+ROWS = 64
+"""Sequences of one batch, of every system that batches."""
+
+SAME_SEARCH = ("vllm", "transformers", "ours")
+VARIANTS = (
+    "ours_without_prefixes",
+    "ours_without_batching",
+    "ours_without_stopping",
+    "ours_without_pruning",
+    "ours_from_store",
+)
+SYSTEMS = ("published", *SAME_SEARCH, *VARIANTS)
+
+
+def has_vllm() -> bool:
+    """Whether vLLM is installed."""
+    return find_spec("vllm") is not None
+
+
+@dataclass(slots=True)
+class Setup:
+    """What every system is built from.
+
+    Attributes:
+        weights: the model.
+        passages: the retriever that all share.
+        folder: where the model lies for engines that load it themselves; None without them.
+        loaded: engines that take long to load, by name; a system clears their caches.
+    """
+
+    weights: Weights
+    passages: RecordedPassages
+    folder: Path | None = None
+    loaded: dict[str, Any] = field(default_factory=dict)
+
+    def kept(self, name: str, load: Callable[[], Any]) -> Any:
+        """An engine that is loaded once."""
+        if name not in self.loaded:
+            self.loaded[name] = load()
+        return self.loaded[name]
+
+
+Ask = Callable[[Sequence[str]], list[Answer]]
+
+
+@contextmanager
+def system(name: str, setup: Setup, workload: Workload, questions: Sequence[str]) -> Iterator[Ask]:
+    """A system that is ready to be asked the questions, with nothing computed yet.
+
+    (But for `ours_from_store`, whose store has been filled with them.)
+    """
+    weights = setup.weights
+    config = weights.resolved(workload.config)
+    if name == "published":
+        published = weights.resolved(workload.published)
+        backend = _published(setup, workload)
+        yield lambda asked: in_levels(asked, setup, published, backend, in_flight=1)
+    elif name == "transformers":
+        generate = GenerateBackend(weights.model, fingerprint=weights.fingerprint, rows=ROWS)
+        whole = config.replace(prune=False)
+        yield lambda asked: in_levels(asked, setup, whole, generate, workload.in_flight)
+    elif name == "ours_from_store":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "store.sqlite"
+            with _rag(setup, config, fresh_engine(weights), _store(path)) as first:
+                through_scheduler(questions, first, workload.in_flight)
+            with _rag(setup, config, fresh_engine(weights), _store(path)) as second:
+                yield lambda asked: through_scheduler(asked, second, workload.in_flight)
+    else:
+        if name == "ours_without_pruning":
+            config = config.replace(prune=False)
+        in_flight = 1 if name == "ours_without_batching" else workload.in_flight
+        engine = _vllm(setup) if name == "vllm" else _engine(name, weights)
+        with _rag(setup, config, engine) as rag:
+            yield lambda asked: through_scheduler(asked, rag, in_flight)
+
+
+def in_levels(
+    questions: Sequence[str],
+    setup: Setup,
+    config: DecodingConfig,
+    backend: Backend,
+    in_flight: int,
+) -> list[Answer]:
+    """Answers by the level-by-level driver, `in_flight` questions at a time."""
+    answers = []
+    for driven in drive(questions, setup, config, backend, in_flight):
+        for question in driven:
+            assert question.answer is not None
+            answers.append(question.answer)
+    return answers
+
+
+def drive(
+    questions: Sequence[str],
+    setup: Setup,
+    config: DecodingConfig,
+    backend: Backend,
+    in_flight: int,
+) -> Iterator[list[DrivenQuestion]]:
+    """The questions with their calls, one list for those that were in flight together."""
+    weights = setup.weights
+    for chunk in _chunks(questions, in_flight):
+        steps = [
+            steps_of(text, config, weights.prompts, weights.calibration, weights.context_limit)
+            for text in chunk
+        ]
+        yield answer_in_levels(steps, backend, setup.passages.search)
+
+
+def through_scheduler(questions: Sequence[str], rag: SelfRAG, in_flight: int) -> list[Answer]:
+    """Answers as users get them, `in_flight` questions at a time."""
+    answers: list[Answer] = []
+    for chunk in _chunks(questions, in_flight):
+        answers += rag.ask_many(chunk)
+    return answers
+
+
+def fresh_engine(weights: Weights, **options: Any) -> BatchedEngine:
+    """The engine of this package with an empty cache."""
+    return BatchedEngine(
+        weights.model, fingerprint=weights.fingerprint, **{"max_rows": ROWS, **options}
+    )
+
+
+def _engine(name: str, weights: Weights) -> Backend:
+    if name == "ours_without_prefixes":
+        return fresh_engine(weights, prefix_tokens=0)
+    if name == "ours_without_batching":
+        return fresh_engine(weights, max_rows=1)
+    engine = fresh_engine(weights)
+    if name == "ours_without_stopping":
+        return RunsToTheEnd(engine, frozenset(weights.vocabulary.eos_ids))
+    return engine
+
+
+def _rag(
+    setup: Setup, config: DecodingConfig, backend: Backend, store: ExpansionStore | None = None
+) -> SelfRAG:
+    weights = setup.weights
+    return SelfRAG(
+        backend,
+        weights.prompts,
+        setup.passages,
+        config=config,
+        calibration=weights.calibration,
+        store=store,
+    )
+
+
+def _store(path: Path) -> ExpansionStore:
+    return ExpansionStore(path, "cache")
+
+
+def _published(setup: Setup, workload: Workload) -> Backend:
+    weights, folder = setup.weights, setup.folder
+    options: dict[str, Any] = {
+        "fingerprint": weights.fingerprint,
+        "table": workload.table,
+        "rows": workload.published.passages,
+    }
+    if has_vllm() and folder is not None:
+        name = f"published {workload.table}"
+        backend: Backend = setup.kept(name, lambda: PublishedOnVllm(folder, **options))
+        return backend
+    return PublishedOnTransformers(weights.model, **options)
+
+
+def _vllm(setup: Setup) -> Backend:
+    raise NotImplementedError
+
+
+def _chunks(questions: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(questions), size):
+        yield questions[start : start + size]

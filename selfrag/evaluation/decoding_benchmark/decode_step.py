@@ -40,7 +40,7 @@ def limit_share(
     generator = torch.Generator().manual_seed(0)
     high = int(model.config.vocab_size)
     prompts = torch.randint(3, high, (batch, prompt_tokens), generator=generator).tolist()
-    engine = BatchedEngine(model, fingerprint="decode step", max_rows=batch, prefix_tokens=0)
+    engine = BatchedEngine(model, fingerprint="decode step", max_rows=batch)
     tickets = [engine.submit(Generation(tuple(ids), max_tokens=steps)) for ids in prompts]
     while not all(engine.progress(ticket) for ticket in tickets):
         engine.step()

@@ -1,19 +1,19 @@
 """Drives many questions level by level: all branches of a level of all questions are one batch.
 
 This is how Self-RAG runs on an engine that takes a list of prompts and returns when all are
-written, such as transformers' `generate`. The product's scheduler lets questions run apart; this
-driver does not, and keeps every call so that the work of a run can be counted afterwards.
+written, such as transformers' `generate`. The product's scheduler lets questions run apart. Only
+for searches that prune nothing: branches are decoded to their ends, without watchers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from decoding.backend import Backend
 from decoding.config import DecodingConfig
-from decoding.generation import Draft, Generation
+from decoding.generation import Draft
 from decoding.prompt import PromptBuilder
 from retrievers.hit import Hit
 from selfrag.answer import Answer, Budget, Question
@@ -26,22 +26,13 @@ from selfrag.requests import Expand, Expanded, Retrieved, Steps
 Search = Callable[[str, int], Sequence[Hit]]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One generation and what came of it."""
-
-    generation: Generation
-    draft: Draft
-
-
 @dataclass(slots=True)
-class DrivenQuestion:
-    """A question on its way; `levels` holds the calls of each expansion, in order."""
+class _Driven:
+    """A question on its way."""
 
     steps: Steps[Answer]
     request: Expand | None = None
     answer: Answer | None = None
-    levels: list[tuple[Call, ...]] = field(default_factory=list)
 
 
 def steps_of(
@@ -66,23 +57,18 @@ def steps_of(
 
 def answer_in_levels(
     steps: Sequence[Steps[Answer]], backend: Backend, search: Search
-) -> list[DrivenQuestion]:
+) -> list[Answer]:
     """Run the controllers of some questions to their answers, in the order given."""
-    driven = [DrivenQuestion(one) for one in steps]
+    driven = [_Driven(one) for one in steps]
     for question in driven:
         _advance(question, None, search)
     while any(question.request is not None for question in driven):
         for question, drafts in _expand(driven, backend):
-            assert question.request is not None
-            pairs = zip(question.request.branches, drafts, strict=True)
-            question.levels.append(tuple(Call(branch.generation, draft) for branch, draft in pairs))
             _advance(question, Expanded(drafts), search)
-    return driven
+    return [question.answer for question in driven if question.answer is not None]
 
 
-def _expand(
-    driven: list[DrivenQuestion], backend: Backend
-) -> list[tuple[DrivenQuestion, tuple[Draft, ...]]]:
+def _expand(driven: list[_Driven], backend: Backend) -> list[tuple[_Driven, tuple[Draft, ...]]]:
     """Decode what all questions ask for; drafts in the order of their branches."""
     owners: dict[int, tuple[int, int]] = {}
     found: dict[int, dict[int, Draft]] = {}
@@ -91,22 +77,19 @@ def _expand(
             continue
         found[number] = {}
         for index, branch in enumerate(question.request.branches):
-            owners[backend.submit(branch.generation, branch.watch)] = (number, index)
+            owners[backend.submit(branch.generation)] = (number, index)
     while owners:
         backend.step()
         for ticket, draft in backend.poll():
             number, index = owners.pop(ticket)
             found[number][index] = draft
-            request = driven[number].request
-            if request is not None and request.completed is not None:
-                request.completed(index, draft)
     return [
         (driven[number], tuple(drafts[index] for index in range(len(drafts))))
         for number, drafts in found.items()
     ]
 
 
-def _advance(question: DrivenQuestion, result: Any, search: Search) -> None:
+def _advance(question: _Driven, result: Any, search: Search) -> None:
     """Send a result and serve retrievals until the question wants an expansion or has ended."""
     while True:
         try:

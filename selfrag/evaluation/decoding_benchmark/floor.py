@@ -1,17 +1,18 @@
 """The floor of a run: the time of the work that no exact method avoids, at measured rates.
 
-Taken from a recorded run of the engine with pruning. For the questions in flight together, level
-by level (all their first expansions, then all their second ones, …):
+Taken from a recorded run of the search with pruning, one question after the other. For the
+questions that are in flight together, round by round (all their first expansions, then all their
+second ones, …):
 
-    floor = sum over levels (layers(fresh) + head(branches)
+    floor = sum over rounds (layers(fresh) + head(branches)
             + sum over steps t (layers(n_t) + head(n_t) + bytes(p_t) / bandwidth))
 
 - `fresh` are positions of prompts that no earlier position of the run has computed: each distinct
-  token prefix counts once, over branches, levels and questions.
+  token prefix counts once, over branches, rounds and questions.
 - `n_t` branches have a t-th decode step in the recorded run, pruned ones as long as they ran. A
   draft of k tokens took k steps after its prefill, or k - 1 if it was cut: position 0 is read from
   the prefill, and what follows the last token of a cut branch was never computed.
-- `p_t` cached positions are read: the level's distinct prompt positions, in the share of its
+- `p_t` cached positions are read: the round's distinct prompt positions, in the share of its
   branches that still run, and what those have written.
 - `layers`, `head` and the bandwidth are `machine.Rates`, measured in the same run.
 
@@ -25,8 +26,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfrag.evaluation.decoding_benchmark.driving import Call
 from selfrag.evaluation.decoding_benchmark.machine import Rates
+from selfrag.evaluation.decoding_benchmark.recording import Call, Rounds
 
 
 class Prefixes:
@@ -45,7 +46,7 @@ class Prefixes:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The unavoidable work of one level of the questions in flight.
+    """The unavoidable work of one round of the questions in flight.
 
     Attributes:
         fresh: prompt positions that were computed for the first time.
@@ -73,22 +74,22 @@ class Level:
         return cls(fresh, branches, tuple((rows, positions) for rows, positions in steps))
 
 
-def levels_of(questions: Sequence[Sequence[tuple[Call, ...]]], known: Prefixes) -> list[Level]:
+def levels_of(questions: Sequence[Rounds], known: Prefixes) -> list[Level]:
     """The work of questions in flight together.
 
     Args:
-        questions: for each question its expansions, in order.
+        questions: the rounds of each.
         known: what earlier questions of the run have computed; what these compute is added.
     """
-    depth = max((len(levels) for levels in questions), default=0)
+    depth = max((len(rounds) for rounds in questions), default=0)
     return [
-        _level([call for levels in questions if at < len(levels) for call in levels[at]], known)
+        _level([call for rounds in questions if at < len(rounds) for call in rounds[at]], known)
         for at in range(depth)
     ]
 
 
 def floor_seconds(levels: Iterable[Level], rates: Rates) -> float:
-    """The floor of all levels, in seconds."""
+    """The floor of all rounds, in seconds."""
     return sum(level.seconds(rates) for level in levels)
 
 

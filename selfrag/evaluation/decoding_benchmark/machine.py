@@ -1,9 +1,10 @@
 """What the machine can do at the shapes of a model, measured: matrix products and memory.
 
 A "pass" is every linear layer of the model once, with its own weights, on random input of some
-rows: what a decode step or a prefill of as many rows cannot do without. Attention, norms, the
-choice of tokens and all bookkeeping are left out, so that no engine can be faster than a pass, up
-to noise. Memory bandwidth is that of reading 256 MiB once.
+rows; layers that have the same input are one product (query, key and value; gate and up). It is
+what a decode step or a prefill of as many rows cannot do without. Attention, norms, the choice of
+tokens and all bookkeeping are left out, so that no engine can be faster than a pass, up to noise.
+Memory bandwidth is that of reading 256 MiB once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 SIZES = (1, 2, 5, 10, 20, 32, 64, 128, 256)
 """Rows at which passes are measured."""
@@ -77,32 +79,46 @@ def between(seconds: Mapping[int, float], rows: int) -> float:
 
 def measure_rates(model: Any, *, sizes: Sequence[int] = SIZES, repeats: int = 5) -> Rates:
     """Measure passes over a loaded Llama's linear layers, and memory; medians of `repeats`."""
-    layers = [module for module in model.model.layers.modules() if isinstance(module, nn.Linear)]
     weight, config = model.lm_head.weight, model.config
+    products = [product for layer in model.model.layers for product in _products(layer)]
     head_size = getattr(config, "head_dim", None) or (
         config.hidden_size // config.num_attention_heads
     )
     numbers = 2 * config.num_hidden_layers * config.num_key_value_heads * head_size
     return Rates(
-        layers={rows: _pass(layers, rows, weight, repeats) for rows in sizes},
-        head={rows: _pass([model.lm_head], rows, weight, repeats) for rows in sizes},
+        layers={rows: _pass(products, rows, repeats) for rows in sizes},
+        head={rows: _pass([weight], rows, repeats) for rows in sizes},
         bandwidth=_bandwidth(weight.device, repeats),
         position_bytes=numbers * weight.element_size(),
     )
 
 
-def _pass(linears: Sequence[nn.Linear], rows: int, like: torch.Tensor, repeats: int) -> float:
-    widths = sorted({linear.in_features for linear in linears})
+def _products(layer: Any) -> list[Tensor]:
+    """A decoder layer's weights `[outputs, inputs]`, joined where the input is the same."""
+    attention, mlp = layer.self_attn, layer.mlp
+    parts: list[list[nn.Linear]] = [
+        [attention.q_proj, attention.k_proj, attention.v_proj],
+        [attention.o_proj],
+        [mlp.gate_proj, mlp.up_proj],
+        [mlp.down_proj],
+    ]
+    return [torch.cat([linear.weight.detach() for linear in part]) for part in parts]
+
+
+def _pass(weights: Sequence[Tensor], rows: int, repeats: int) -> float:
     inputs = {
-        width: torch.randn(rows, width, dtype=like.dtype, device=like.device) for width in widths
+        weight.shape[1]: torch.randn(
+            rows, weight.shape[1], dtype=weight.dtype, device=weight.device
+        )
+        for weight in weights
     }
 
     def run() -> None:
-        for linear in linears:
-            linear(inputs[linear.in_features])
+        for weight in weights:
+            functional.linear(inputs[weight.shape[1]], weight)
 
     with torch.inference_mode():
-        return timed(run, like.device, repeats)
+        return timed(run, weights[0].device, repeats)
 
 
 def _bandwidth(device: torch.device, repeats: int) -> float:

@@ -20,7 +20,14 @@ from typing import Any
 import torch
 
 from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, levels_of
-from selfrag.evaluation.decoding_benchmark.systems import Setup, drive, fresh_engine, system
+from selfrag.evaluation.decoding_benchmark.recording import Recorder
+from selfrag.evaluation.decoding_benchmark.systems import (
+    Setup,
+    chunks,
+    fresh_engine,
+    open_rag,
+    system,
+)
 from selfrag.evaluation.decoding_benchmark.workloads import Workload
 from selfrag.evaluation.memory import peak_memory, reset_peak_memory
 
@@ -174,12 +181,19 @@ def measure(
 
 
 def record(workload: Workload, setup: Setup, questions: Sequence[str]) -> list[Level]:
-    """The work of the search with pruning, for the floor."""
-    config = setup.weights.resolved(workload.config)
+    """The work of the search with pruning, for the floor: by questions that are in flight together.
+
+    Asked one after the other, so that it is known which call is whose.
+    """
+    recorder = Recorder(fresh_engine(setup.weights))
     known, levels = Prefixes(), list[Level]()
-    engine = fresh_engine(setup.weights)
-    for driven in drive(questions, setup, config, engine, workload.in_flight):
-        levels += levels_of([question.levels for question in driven], known)
+    with open_rag(setup, setup.weights.resolved(workload.config), recorder) as rag:
+        for chunk in chunks(questions, workload.in_flight):
+            rounds = []
+            for question in chunk:
+                rag.ask(question)
+                rounds.append(recorder.take())
+            levels += levels_of(rounds, known)
     return levels
 
 

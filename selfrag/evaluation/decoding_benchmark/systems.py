@@ -20,7 +20,6 @@ from decoding.config import DecodingConfig
 from decoding.engine import BatchedEngine
 from selfrag.answer import Answer
 from selfrag.evaluation.decoding_benchmark.driving import (
-    DrivenQuestion,
     answer_in_levels,
     steps_of,
 )
@@ -31,6 +30,7 @@ from selfrag.evaluation.decoding_benchmark.published import (
     PublishedOnVllm,
 )
 from selfrag.evaluation.decoding_benchmark.stopping import RunsToTheEnd
+from selfrag.evaluation.decoding_benchmark.unshared import UnsharedEngine
 from selfrag.evaluation.decoding_benchmark.workloads import Weights, Workload
 from selfrag.expansions import ExpansionStore
 from selfrag.rag import SelfRAG
@@ -99,16 +99,16 @@ def system(name: str, setup: Setup, workload: Workload, questions: Sequence[str]
     elif name == "ours_from_store":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "store.sqlite"
-            with _rag(setup, config, fresh_engine(weights), _store(path)) as first:
+            with open_rag(setup, config, fresh_engine(weights), _store(path)) as first:
                 through_scheduler(questions, first, workload.in_flight)
-            with _rag(setup, config, fresh_engine(weights), _store(path)) as second:
+            with open_rag(setup, config, fresh_engine(weights), _store(path)) as second:
                 yield lambda asked: through_scheduler(asked, second, workload.in_flight)
     else:
         if name == "ours_without_pruning":
             config = config.replace(prune=False)
         in_flight = 1 if name == "ours_without_batching" else workload.in_flight
         engine = _vllm(setup) if name == "vllm" else _engine(name, weights)
-        with _rag(setup, config, engine) as rag:
+        with open_rag(setup, config, engine) as rag:
             yield lambda asked: through_scheduler(asked, rag, in_flight)
 
 
@@ -120,35 +120,20 @@ def in_levels(
     in_flight: int,
 ) -> list[Answer]:
     """Answers by the level-by-level driver, `in_flight` questions at a time."""
-    answers = []
-    for driven in drive(questions, setup, config, backend, in_flight):
-        for question in driven:
-            assert question.answer is not None
-            answers.append(question.answer)
-    return answers
-
-
-def drive(
-    questions: Sequence[str],
-    setup: Setup,
-    config: DecodingConfig,
-    backend: Backend,
-    in_flight: int,
-) -> Iterator[list[DrivenQuestion]]:
-    """The questions with their calls, one list for those that were in flight together."""
-    weights = setup.weights
-    for chunk in _chunks(questions, in_flight):
+    weights, answers = setup.weights, list[Answer]()
+    for chunk in chunks(questions, in_flight):
         steps = [
             steps_of(text, config, weights.prompts, weights.calibration, weights.context_limit)
             for text in chunk
         ]
-        yield answer_in_levels(steps, backend, setup.passages.search)
+        answers += answer_in_levels(steps, backend, setup.passages.search)
+    return answers
 
 
 def through_scheduler(questions: Sequence[str], rag: SelfRAG, in_flight: int) -> list[Answer]:
     """Answers as users get them, `in_flight` questions at a time."""
     answers: list[Answer] = []
-    for chunk in _chunks(questions, in_flight):
+    for chunk in chunks(questions, in_flight):
         answers += rag.ask_many(chunk)
     return answers
 
@@ -162,7 +147,7 @@ def fresh_engine(weights: Weights, **options: Any) -> BatchedEngine:
 
 def _engine(name: str, weights: Weights) -> Backend:
     if name == "ours_without_prefixes":
-        return fresh_engine(weights, prefix_tokens=0)
+        return UnsharedEngine(weights.model, fingerprint=weights.fingerprint, max_rows=ROWS)
     if name == "ours_without_batching":
         return fresh_engine(weights, max_rows=1)
     engine = fresh_engine(weights)
@@ -171,9 +156,10 @@ def _engine(name: str, weights: Weights) -> Backend:
     return engine
 
 
-def _rag(
+def open_rag(
     setup: Setup, config: DecodingConfig, backend: Backend, store: ExpansionStore | None = None
 ) -> SelfRAG:
+    """The product over a backend."""
     weights = setup.weights
     return SelfRAG(
         backend,
@@ -207,6 +193,7 @@ def _vllm(setup: Setup) -> Backend:
     raise NotImplementedError
 
 
-def _chunks(questions: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def chunks(questions: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The questions that are in flight together."""
     for start in range(0, len(questions), size):
         yield questions[start : start + size]

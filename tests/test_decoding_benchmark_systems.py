@@ -145,7 +145,7 @@ def assert_same_drafts(found: list[Draft], expected: list[Draft]) -> None:
             assert one.readings[position] == pytest.approx(row, abs=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(requests(), min_size=1, max_size=5), st.integers(1, 3))
 def test_generate_writes_what_the_reference_writes(
     generations: list[Generation], rows: int
@@ -155,7 +155,7 @@ def test_generate_writes_what_the_reference_writes(
     assert_same_drafts(found, decode(ReferenceEngine(model, fingerprint=""), generations))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(requests(), min_size=1, max_size=4))
 def test_running_to_the_end_is_cut_where_it_would_have_stopped(
     generations: list[Generation],

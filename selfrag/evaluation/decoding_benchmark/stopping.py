@@ -120,7 +120,11 @@ def _cut(draft: Draft, generation: Generation) -> Draft:
     """The draft up to its stop, with the readings that the request asked for."""
     length, finish = _stop(draft.token_ids, generation)
     count = len(generation.read_ids)
-    readings = {at: row[:count] for at, row in draft.readings.items() if at <= length}
+    readings = {
+        at: row[:count]
+        for at, row in draft.readings.items()
+        if at in (0, length) or (at < length and draft.token_ids[at] in generation.read_ids)
+    }
     if finish is None:
         at_limit = draft.finish == "limit" and draft.next_id in generation.stop_ids
         chosen = generation.max_tokens == 0 and bool(generation.first_ids)

@@ -24,6 +24,9 @@ from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend, Re
 SHORT_TABLE, LONG_TABLE = 5_000, 32_000
 """`logprobs=` of run_short_form.py (L92) and of run_long_form_static.py."""
 
+VLLM_MEMORY = 0.3
+"""Share of the memory that one vLLM engine may take; two are open at the same time."""
+
 
 class PublishedOnTransformers(GenerateBackend):
     """transformers' `generate` with the scripts' tables.
@@ -86,7 +89,8 @@ class PublishedOnVllm:
             dtype=dtype,
             max_logprobs=-1,
             enable_prefix_caching=False,
-            gpu_memory_utilization=0.3,
+            max_num_seqs=rows,
+            gpu_memory_utilization=VLLM_MEMORY,
         )
         self.context_limit = int(self._engine.llm_engine.model_config.max_model_len)
         vocabulary = int(self._engine.llm_engine.model_config.get_vocab_size())

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from selfrag.evaluation.decoding_benchmark.driving import (
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
 from selfrag.evaluation.decoding_benchmark.published import (
+    VLLM_MEMORY,
     PublishedOnTransformers,
     PublishedOnVllm,
 )
@@ -190,7 +192,23 @@ def _published(setup: Setup, workload: Workload) -> Backend:
 
 
 def _vllm(setup: Setup) -> Backend:
-    raise NotImplementedError
+    """vLLM set up as well as it can be, its prefix cache emptied."""
+    folder = setup.folder
+    assert folder is not None, "a model is saved wherever vLLM is installed"
+    module = import_module("selfrag.backends.vllm")
+    engine: Any = setup.kept(
+        "vllm",
+        lambda: module.VLLMEngine.open(
+            folder,
+            fingerprint=setup.weights.fingerprint,
+            dtype="float32",
+            max_num_seqs=ROWS,
+            gpu_memory_utilization=VLLM_MEMORY,
+        ),
+    )
+    engine._llm.reset_prefix_cache()
+    backend: Backend = engine
+    return backend
 
 
 def chunks(questions: Sequence[str], size: int) -> Iterator[Sequence[str]]:

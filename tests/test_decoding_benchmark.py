@@ -187,7 +187,8 @@ def test_the_published_procedure_is_asked_fewer_questions() -> None:
     assert runs[1].generated_tokens > 0
 
 
-def test_plans() -> None:
+def test_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "has_vllm", lambda: False)
     texts = [f"{number}?" for number in range(100)]
     full = {plan.workload.name: plan for plan in make_plans(texts)}
     assert list(full) == ["short", "short_64", "long_64", "random", "random_64"]
@@ -196,6 +197,8 @@ def test_plans() -> None:
     (one,) = make_plans(texts, quick=True, only=["long_64"], count=5, repeats=2)
     assert one.questions == ("0?", "20?", "40?", "60?", "80?")
     assert (one.repeats, one.published_questions) == (2, 1)
+    assert one.systems == ("published", "transformers", "ours")
+    assert set(full["long_64"].systems) == set(SYSTEMS) - {"vllm"}
 
 
 @pytest.fixture
@@ -203,11 +206,12 @@ def tiny_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     load = workload()
     monkeypatch.setattr(running, "WORKLOADS", {"short": load, "long_64": workload("long")})
     monkeypatch.setattr(running, "limit_share", lambda *_: {"share": 0.5})
+    monkeypatch.setattr(running, "measure_rates", lambda _: RATES)
 
 
 @pytest.mark.usefixtures("tiny_benchmark")
 def test_one_run_from_end_to_end(tmp_path: Path) -> None:
-    plans = make_plans(QUESTIONS, quick=True, only=["short", "long_64"])
+    plans = make_plans(QUESTIONS, repeats=1, only=["short", "long_64"])
     told: list[str] = []
 
     def run_once() -> dict[str, Any]:
@@ -224,6 +228,7 @@ def test_one_run_from_end_to_end(tmp_path: Path) -> None:
         entry = values[name]
         assert {"published", "vllm", "transformers", "ours", "same_answers"} < set(entry)
         assert set(SYSTEMS) < set(entry)
+        assert entry["ours_without_pruning"] > 0
         assert entry["vllm"] is None
         assert entry["same_answers"] is True
         assert min(entry[key] for key in ("published", "transformers", "ours", "times_floor")) > 0

@@ -18,7 +18,7 @@ from selfrag.evaluation.decoding_benchmark.report import (
     tokens_entry,
     workload_entry,
 )
-from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS, Setup, has_vllm
+from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS, VARIANTS, Setup, has_vllm
 from selfrag.evaluation.decoding_benchmark.workloads import (
     WORKLOADS,
     ModelName,
@@ -31,10 +31,12 @@ HEADLINES = ("short", "short_64", "long_64")
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How many questions of a workload; the published procedure is asked fewer."""
+    """How many questions of a workload, how many of them the published procedure is asked, and
+    whether ours is measured with single points switched off."""
 
     questions: int
     published: int
+    variants: bool = True
 
 
 FULL = {
@@ -45,10 +47,10 @@ FULL = {
     "random_64": Amounts(64, 2),
 }
 QUICK = {
-    "short": Amounts(4, 1),
-    "short_64": Amounts(12, 1),
-    "long_64": Amounts(4, 1),
-    "random": Amounts(1, 1),
+    "short": Amounts(3, 1),
+    "short_64": Amounts(8, 1, variants=False),
+    "long_64": Amounts(3, 1, variants=False),
+    "random": Amounts(1, 1, variants=False),
 }
 
 
@@ -59,7 +61,6 @@ def make_plans(
     only: Sequence[str] = (),
     count: int | None = None,
     repeats: int | None = None,
-    systems: Sequence[str] = SYSTEMS,
 ) -> list[Plan]:
     """What to measure, in order.
 
@@ -69,16 +70,18 @@ def make_plans(
         only: names of workloads; () takes all that the amounts name.
         count: questions of every workload, in place of the amounts.
         repeats: turns of each system; by default 3, and 1 when quick.
-        systems: names; vLLM is left out where it is not installed.
+
+    vLLM is left out where it is not installed.
     """
     from selfrag.evaluation.questions import spread
 
     amounts = QUICK if quick else FULL
     chosen = only or tuple(amounts)
-    names = tuple(name for name in systems if name != "vllm" or has_vllm())
+    known = tuple(name for name in SYSTEMS if name != "vllm" or has_vllm())
     plans = []
     for name in chosen:
         amount = amounts.get(name, FULL[name])
+        names = tuple(one for one in known if amount.variants or one not in VARIANTS)
         number = min(count or amount.questions, len(questions))
         plans.append(
             Plan(

@@ -8,12 +8,15 @@ from decoding.engine import BatchedEngine
 
 
 class UnsharedEngine(BatchedEngine):
-    """`BatchedEngine` that leaves nothing behind for a later prompt."""
+    """`BatchedEngine` that neither leaves anything behind for a later prompt nor joins the
+    beginnings of prompts that wait together."""
 
     def __init__(self, model: Any, **options: Any) -> None:
         super().__init__(model, **options)
-        self._prefixes.put = _nothing  # type: ignore[method-assign]
-
-
-def _nothing(*kept: Any) -> None:
-    """Takes the place of keeping a row."""
+        memory: Any = vars(self).get("_memory")
+        if memory is None:
+            vars(self)["_prefixes"].put = lambda *kept: None
+            return
+        place = memory.place
+        memory.place = lambda sequence, running, waiting: place(sequence, running, ())
+        memory.keep = lambda row, running: memory.tree.release(row.node)

@@ -13,7 +13,7 @@ from scripted_rag import prompts, reflective_llama, tiny_backend
 
 from decoding.backend import Backend
 from decoding.engine.sequence import RunningSequence
-from decoding.generation import Draft, Generation
+from decoding.generation import Draft, Generation, PartialDraft
 from decoding.reference import ReferenceEngine
 from selfrag.answer import Answer
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
@@ -175,6 +175,25 @@ def test_running_to_the_end_writes_more() -> None:
     endless = RunsToTheEnd(engine, frozenset(VOCABULARY.eos_ids))
     assert decode(endless, [request])[0].token_ids == free.token_ids[: free.token_ids.index(stop)]
     assert engine.forwarded_tokens >= 20
+
+
+def test_a_watch_sees_what_it_would_have_seen() -> None:
+    free = decode(tiny_backend(1), [Generation((5, 6), 12)])[0]
+    stop = free.token_ids[4]
+    request = Generation((5, 6), 12, stop_ids=frozenset({stop}), read_ids=(7, 9))
+    seen: list[tuple[int, ...]] = []
+
+    def watch(partial: PartialDraft) -> bool:
+        assert all(len(row) == 2 for row in partial.readings.values())
+        seen.append(tuple(partial.token_ids))
+        return False
+
+    endless = RunsToTheEnd(tiny_backend(1), frozenset(VOCABULARY.eos_ids))
+    endless.submit(request, watch)
+    while endless.step():
+        endless.poll()
+    place = free.token_ids.index(stop)
+    assert seen == [free.token_ids[:length] for length in range(1, place + 1)]
 
 
 def test_a_recorder_keeps_rounds_in_the_order_of_requests() -> None:

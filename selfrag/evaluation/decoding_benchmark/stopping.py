@@ -142,9 +142,13 @@ def _cut(draft: Draft, generation: Generation) -> Draft:
 
 
 def _until_stop(watch: Watch, generation: Generation) -> Watch:
-    """The watch, asleep once the branch has passed its stop."""
+    """The watch, asleep once the branch has passed its stop; it sees the ids that it knows of."""
+    count = len(generation.read_ids)
 
     def hopeless(partial: PartialDraft) -> bool:
-        return _stop(partial.token_ids, generation)[1] is None and watch(partial)
+        if _stop(partial.token_ids, generation)[1] is not None:
+            return False
+        known = {at: row[:count] for at, row in partial.readings.items()}
+        return watch(replace(partial, readings=known))
 
     return hopeless

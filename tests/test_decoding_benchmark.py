@@ -16,12 +16,14 @@ from decoding.generation import Draft, Finish, Generation
 from selfrag.evaluation.decoding_benchmark import measuring, running
 from selfrag.evaluation.decoding_benchmark.decode_step import limit_share
 from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, floor_seconds, levels_of
+from selfrag.evaluation.decoding_benchmark.growing import Shape
 from selfrag.evaluation.decoding_benchmark.machine import Rates, between, measure_rates, timed
 from selfrag.evaluation.decoding_benchmark.measuring import Plan, Run, RunFile, measure
 from selfrag.evaluation.decoding_benchmark.recording import Call
 from selfrag.evaluation.decoding_benchmark.report import agreements, table, workload_entry
 from selfrag.evaluation.decoding_benchmark.running import make_plans, run_benchmark
 from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS
+from selfrag.evaluation.decoding_benchmark.workloads import Weights
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "benchmark_decoding.py"
 
@@ -90,7 +92,7 @@ def test_rates_are_measured_at_the_shapes_of_the_model() -> None:
     assert min(*rates.layers.values(), *rates.head.values(), rates.bandwidth) > 0
     # 2 (keys and values) x 2 layers x 2 key/value heads of 12 x 4 bytes
     assert rates.position_bytes == 384
-    assert json.loads(json.dumps(rates.to_dict()))["position_bytes"] == 384
+    assert Rates.from_dict(json.loads(json.dumps(rates.to_dict()))) == rates
 
 
 def test_the_first_call_is_not_timed() -> None:
@@ -159,12 +161,12 @@ def test_turns_go_round_and_an_interrupted_run_goes_on(
     monkeypatch.setattr(measuring, "_turn", stopping)
     chosen = plan("transformers", "ours")
     with pytest.raises(KeyboardInterrupt):
-        measure(chosen, setup(), RunFile(tmp_path))
+        measure(chosen, setup, RunFile(tmp_path))
     with (tmp_path / measuring.RUNS_FILE).open("a") as file:
         file.write('{"key": "half a li')
     file_text = (tmp_path / measuring.RUNS_FILE).read_text()
     (tmp_path / measuring.RUNS_FILE).write_text(file_text + "\n")
-    runs, levels = measure(chosen, setup(), RunFile(tmp_path))
+    runs, levels = measure(chosen, setup, RunFile(tmp_path))
     assert asked == ["transformers", "ours", "transformers", "transformers", "ours"]
     assert [(run.repeat, run.system) for run in runs] == [
         (0, "transformers"),
@@ -172,16 +174,16 @@ def test_turns_go_round_and_an_interrupted_run_goes_on(
         (1, "transformers"),
         (1, "ours"),
     ]
-    assert measure(chosen, setup(), RunFile(tmp_path)) == (runs, levels)
+    assert measure(chosen, setup, RunFile(tmp_path)) == (runs, levels)
     assert len(asked) == 5, "nothing is asked when all is done"
     other = plan("ours", load=workload(in_flight=1))
-    assert measure(other, setup(), RunFile(tmp_path))[0] != runs[1:2]
+    assert measure(other, setup, RunFile(tmp_path))[0] != runs[1:2]
     assert len(asked) == 7, "other settings are measured again"
 
 
 def test_the_published_procedure_is_asked_fewer_questions() -> None:
     chosen = plan("published", "ours", repeats=1)
-    runs, _ = measure(chosen, setup(), RunFile(None))
+    runs, _ = measure(chosen, setup, RunFile(None))
     assert [run.questions for run in runs] == [1, 3]
     assert runs[0].prompt_tokens > 0
     assert runs[1].generated_tokens > 0
@@ -213,11 +215,14 @@ def tiny_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_run_from_end_to_end(tmp_path: Path) -> None:
     plans = make_plans(QUESTIONS, repeats=1, only=["short", "long_64"])
     told: list[str] = []
+    loaded: list[str] = []
+
+    def load(name: str, shape: Shape) -> Weights:
+        loaded.append(name)
+        return weights()
 
     def run_once() -> dict[str, Any]:
-        values = run_benchmark(
-            plans, retriever(), tmp_path, load=lambda name, shape: weights(), advance=told.append
-        )
+        values = run_benchmark(plans, retriever(), tmp_path, load=load, advance=told.append)
         found: dict[str, Any] = json.loads(json.dumps(values))
         return found
 
@@ -237,9 +242,9 @@ def test_one_run_from_end_to_end(tmp_path: Path) -> None:
         assert tokens["transformers"] == tokens["ours_without_pruning"]
     assert told[0] == "short: published"
     assert len(told) == sum(len(plan.turns) for plan in plans)
-    again = run_once()
-    assert again["short"]["ours"] == values["short"]["ours"], "kept in the folder"
-    assert again["tokens"] == values["tokens"]
+    assert values["machine"]["grown"]["rates"] == RATES.to_dict()
+    assert run_once() == values, "kept in the folder"
+    assert loaded == ["grown"], "no model is loaded when all is done"
     assert table(values).row_count == 11
 
 

@@ -58,6 +58,16 @@ class Rates:
             "position_bytes": self.position_bytes,
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Rates:
+        """Inverse of `to_dict`."""
+        return cls(
+            {int(rows): seconds for rows, seconds in values["layers_seconds"].items()},
+            {int(rows): seconds for rows, seconds in values["head_seconds"].items()},
+            values["bandwidth_bytes_per_second"],
+            values["position_bytes"],
+        )
+
 
 def between(seconds: Mapping[int, float], rows: int) -> float:
     """Seconds at a number of rows that was perhaps not measured; 0 for no rows.

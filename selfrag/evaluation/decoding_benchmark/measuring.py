@@ -19,7 +19,9 @@ from typing import Any
 
 import torch
 
+from selfrag import __version__
 from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, levels_of
+from selfrag.evaluation.decoding_benchmark.growing import SHAPE_134M, Shape
 from selfrag.evaluation.decoding_benchmark.recording import Recorder
 from selfrag.evaluation.decoding_benchmark.systems import (
     Setup,
@@ -75,6 +77,7 @@ class Plan:
         published_questions: how many of them the published procedure is asked.
         systems: names, in the order of their turns.
         repeats: how often the turns go round.
+        shape: of the model.
     """
 
     workload: Workload
@@ -82,6 +85,7 @@ class Plan:
     published_questions: int
     systems: tuple[str, ...]
     repeats: int
+    shape: Shape = SHAPE_134M
 
     @property
     def turns(self) -> list[tuple[int, str]]:
@@ -92,16 +96,29 @@ class Plan:
     def key(self) -> str:
         """Names everything that a turn's figures depend on, but the number of turns."""
         workload = self.workload
-        settings = {
-            "workload": [workload.name, workload.model, workload.table, workload.in_flight],
-            "config": workload.config.to_dict(),
-            "published": workload.published.to_dict(),
-            "questions": self.questions,
-            "published_questions": self.published_questions,
-            "threads": torch.get_num_threads(),
-            "versions": [platform.python_version(), torch.__version__, platform.machine()],
-        }
-        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+        return _digest(
+            {
+                "workload": [workload.name, workload.model, workload.table, workload.in_flight],
+                "config": workload.config.to_dict(),
+                "published": workload.published.to_dict(),
+                "questions": self.questions,
+                "published_questions": self.published_questions,
+                "machine": self.machine_key,
+            }
+        )
+
+    @property
+    def machine_key(self) -> str:
+        """Names the model and what it runs on."""
+        return _digest(
+            {
+                "model": self.workload.model,
+                "shape": str(self.shape),
+                "threads": torch.get_num_threads(),
+                "versions": [__version__, platform.python_version(), torch.__version__],
+                "machine": platform.machine(),
+            }
+        )
 
     def asked(self, name: str) -> tuple[str, ...]:
         """What a system is asked."""
@@ -135,6 +152,11 @@ class RunFile:
                 runs[run.repeat, run.system] = run
         return runs, levels
 
+    def machine(self, key: str) -> dict[str, Any] | None:
+        """What was measured of the machine, as it was added; None where nothing was."""
+        found = [line["machine"] for line in self._lines() if line.get("key") == key]
+        return found[-1] if found else None
+
     def add(self, key: str, name: str, value: Any) -> None:
         """Append one line."""
         if self._path is not None:
@@ -154,7 +176,10 @@ class RunFile:
 
 
 def measure(
-    plan: Plan, setup: Setup, file: RunFile, advance: Callable[[str], None] = lambda name: None
+    plan: Plan,
+    setup: Callable[[], Setup],
+    file: RunFile,
+    advance: Callable[[str], None] = lambda name: None,
 ) -> tuple[list[Run], list[Level]]:
     """All turns of a workload, those in the file included, and the levels of its recorded run.
 
@@ -162,22 +187,26 @@ def measure(
 
     Args:
         plan: what to measure.
-        setup: model and passages.
+        setup: model and passages, asked for where something is to be measured.
         file: where turns are kept.
         advance: told the system of each turn that is done.
     """
     runs, levels = file.read(plan.key)
     missing = [turn for turn in plan.turns if turn not in runs]
     if levels is None or missing:
-        levels = record(plan.workload, setup, plan.questions)
+        levels = record(plan.workload, setup(), plan.questions)
         file.add(plan.key, "levels", [level.to_list() for level in levels])
     for repeat, name in plan.turns:
         if (repeat, name) not in runs:
-            run = _turn(plan, setup, repeat, name)
+            run = _turn(plan, setup(), repeat, name)
             runs[repeat, name] = run
             file.add(plan.key, "run", asdict(run))
         advance(name)
     return [runs[turn] for turn in plan.turns], levels
+
+
+def _digest(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
 def record(workload: Workload, setup: Setup, questions: Sequence[str]) -> list[Level]:

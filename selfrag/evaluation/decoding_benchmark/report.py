@@ -88,7 +88,6 @@ def agreements(runs: Sequence[Run]) -> dict[str, float]:
 def table(values: dict[str, Any]) -> Table:
     """Questions per second of `report` for people."""
     names = [name for name in values if isinstance(values[name], dict) and "ours" in values[name]]
-    names = [name for name in names if name != "tokens"]
     shown = Table(title="Questions per second (medians)")
     shown.add_column("system")
     for name in names:

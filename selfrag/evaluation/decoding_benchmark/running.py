@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from selfrag.evaluation.decoding_benchmark.decode_step import limit_share
-from selfrag.evaluation.decoding_benchmark.growing import SHAPE_134M, Shape
-from selfrag.evaluation.decoding_benchmark.machine import measure_rates
+from selfrag.evaluation.decoding_benchmark.growing import Shape
+from selfrag.evaluation.decoding_benchmark.machine import Rates, measure_rates
 from selfrag.evaluation.decoding_benchmark.measuring import Plan, RunFile, measure
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
 from selfrag.evaluation.decoding_benchmark.report import (
@@ -100,7 +100,6 @@ def run_benchmark(
     retriever: Any,
     output: Path | None,
     *,
-    shape: Shape = SHAPE_134M,
     load: Callable[[ModelName, Shape], Weights] = load_weights,
     advance: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
@@ -110,7 +109,6 @@ def run_benchmark(
         plans: what to measure; those of the same model should stand together.
         retriever: finds the passages.
         output: folder in which intermediate results are kept; None keeps none.
-        shape: of the models.
         load: makes the models.
         advance: told what is measured now.
     """
@@ -118,28 +116,23 @@ def run_benchmark(
 
     values: dict[str, Any] = {name: None for name in HEADLINES}
     values |= {"limit_share": None, "tokens": {}, "machine": {}}
-    file, passages = RunFile(output), RecordedPassages(retriever)
-    setup: Setup | None = None
-    model = ""
+    file = RunFile(output)
     with tempfile.TemporaryDirectory() as scratch:
+        models = _Models(load, RecordedPassages(retriever), output or Path(scratch))
         for plan in plans:
-            workload = plan.workload
-            if setup is None or workload.model != model:
-                model, setup = workload.model, None  # the old model goes before the new one comes
-                weights = load(workload.model, shape)
-                folder = _saved(weights, (output or Path(scratch)) / f"model-{workload.model}")
-                setup = Setup(weights, passages, folder)
-                rates = measure_rates(weights.model)
-                values["machine"][model] = rates.to_dict()
-                if values["limit_share"] is None:
-                    step = limit_share(weights.model, rates)
-                    values["limit_share"] = step["share"]
-                    values["machine"]["decode_step"] = step
+            name = plan.workload.name
+            machine = _machine(plan, models, file)
+            values["machine"][plan.workload.model] = machine
+            if values["limit_share"] is None:
+                values["limit_share"] = machine["decode_step"]["share"]
             runs, levels = measure(
-                plan, setup, file, lambda name, at=workload.name: advance(f"{at}: {name}")
+                plan,
+                lambda plan=plan: models.setup(plan),
+                file,
+                lambda system, at=name: advance(f"{at}: {system}"),
             )
-            values[workload.name] = workload_entry(plan, runs, levels, rates)
-            values["tokens"][workload.name] = tokens_entry(plan, runs)
+            values[name] = workload_entry(plan, runs, levels, Rates.from_dict(machine["rates"]))
+            values["tokens"][name] = tokens_entry(plan, runs)
     published = "vllm" if has_vllm() else "transformers"
     values["benchmark"] = {
         "schema_version": REPORT_VERSION,
@@ -147,9 +140,44 @@ def run_benchmark(
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "dtype": "float32",
-        "shape": {name: getattr(shape, name) for name in shape.__slots__},
+        "shape": asdict(plans[0].shape),
     }
     return values
+
+
+class _Models:
+    """The model of the present plan; the one before goes when another is asked for."""
+
+    def __init__(
+        self,
+        load: Callable[[ModelName, Shape], Weights],
+        passages: RecordedPassages,
+        folder: Path,
+    ) -> None:
+        self._load, self._passages, self._folder = load, passages, folder
+        self._key: tuple[ModelName, Shape] | None = None
+        self._setup: Setup | None = None
+
+    def setup(self, plan: Plan) -> Setup:
+        """Model and passages of a plan."""
+        key = (plan.workload.model, plan.shape)
+        if self._setup is None or self._key != key:
+            self._setup = None
+            weights = self._load(*key)
+            folder = _saved(weights, self._folder / f"model-{plan.workload.model}")
+            self._key, self._setup = key, Setup(weights, self._passages, folder)
+        return self._setup
+
+
+def _machine(plan: Plan, models: _Models, file: RunFile) -> dict[str, Any]:
+    """What the machine can do at the model's shapes, and what the engine makes of it."""
+    found = file.machine(plan.machine_key)
+    if found is None:
+        model = models.setup(plan).weights.model
+        rates = measure_rates(model)
+        found = {"rates": rates.to_dict(), "decode_step": limit_share(model, rates)}
+        file.add(plan.machine_key, "machine", found)
+    return found
 
 
 def _saved(weights: Weights, folder: Path) -> Path | None:

@@ -20,6 +20,9 @@ from transformers.generation.stopping_criteria import StoppingCriteria, Stopping
 from decoding.engine.sequence import RunningSequence, check_fits
 from decoding.generation import Draft, Generation, Watch
 
+_settings: Any = GenerationConfig
+"""The class without its types: its constructor has none."""
+
 Reading = tuple[int, float, tuple[float, ...]]
 """The most probable id, its log-probability, and those of the wanted ids."""
 
@@ -92,7 +95,7 @@ class GenerateBackend:
             self._model.generate(
                 ids.to(device),
                 attention_mask=mask.to(device),
-                generation_config=GenerationConfig(
+                generation_config=_settings(
                     max_new_tokens=longest + 1, do_sample=False, pad_token_id=0
                 ),
                 logits_processor=LogitsProcessorList([run]),

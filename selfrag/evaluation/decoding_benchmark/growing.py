@@ -118,8 +118,8 @@ def grown(model: Any, shape: Shape = SHAPE_134M) -> Any:
         attn_implementation=config._attn_implementation,
     )
     with torch.device("meta"):  # random weights would be thrown away
-        large: Any = LlamaForCausalLM(settings).eval()
-    large.to_empty(device="cpu")
+        large: Any = LlamaForCausalLM(settings)
+    large.to_empty(device="cpu").eval()
     large.model.rotary_emb = LlamaRotaryEmbedding(settings)
     constant = math.sqrt(small.width * epsilon / 2)
     channel, width = small.width, small.width

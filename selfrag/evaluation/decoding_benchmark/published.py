@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,11 @@ class PublishedOnVllm:
     def __init__(
         self, folder: Path, *, fingerprint: str, table: int, rows: int, dtype: str = "float32"
     ) -> None:
-        from vllm import LLM
-
         self.fingerprint = fingerprint
         self._table, self._rows = table, rows
-        self._engine: Any = LLM(
+        vllm: Any = import_module("vllm")
+        self._sampling = vllm.SamplingParams
+        self._engine: Any = vllm.LLM(
             model=str(folder),
             dtype=dtype,
             max_logprobs=-1,
@@ -126,11 +127,9 @@ class PublishedOnVllm:
         return ()
 
     def _generate(self, sequences: list[RunningSequence]) -> None:
-        from vllm import SamplingParams
-
         prompts = [{"prompt_token_ids": list(s.generation.prompt_ids)} for s in sequences]
         settings = [
-            SamplingParams(
+            self._sampling(
                 temperature=0.0,
                 max_tokens=max(1, sequence.generation.max_tokens),
                 logprobs=self._table,

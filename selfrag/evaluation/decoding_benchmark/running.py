@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,7 @@ def run_benchmark(
             if values["limit_share"] is None:
                 values["limit_share"] = machine["decode_step"]["share"]
             runs, levels = measure(
-                plan,
-                lambda plan=plan: models.setup(plan),
-                file,
-                lambda system, at=name: advance(f"{at}: {system}"),
+                plan, partial(models.setup, plan), file, partial(_tell, advance, name)
             )
             values[name] = workload_entry(plan, runs, levels, Rates.from_dict(machine["rates"]))
             values["tokens"][name] = tokens_entry(plan, runs)
@@ -143,6 +141,10 @@ def run_benchmark(
         "shape": asdict(plans[0].shape),
     }
     return values
+
+
+def _tell(advance: Callable[[str], None], workload: str, system: str) -> None:
+    advance(f"{workload}: {system}")
 
 
 class _Models:

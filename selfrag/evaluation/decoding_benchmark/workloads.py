@@ -138,4 +138,5 @@ def load_weights(name: ModelName, shape: Shape = SHAPE_134M) -> Weights:
         eos_token_id=config.eos_token_id,
         pad_token_id=config.pad_token_id,
     )
-    return replace(weights, model=LlamaForCausalLM(settings).eval(), calibration=Calibration())
+    model: Any = LlamaForCausalLM(settings)
+    return replace(weights, model=model.eval(), calibration=Calibration())

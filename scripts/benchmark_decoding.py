@@ -12,7 +12,8 @@ published     the published procedure: every prompt prefilled whole, the log-pro
 vllm          the same search as ours on vLLM: chosen ids only, prefix cache, many questions at once
 transformers  the same search on transformers' own `generate`, one batch a level
 ours          the engine of this package; `ours_without_…` one point less: shared prefixes,
-              batching, stopping when it is known, pruning; `ours_from_store` asks a second time
+              batching, stopping when it is known, pruning; `ours_from_store` asks a second time;
+              `ours_int8` has weights of 8 bits, and its answers may differ
 
 Workloads: `short` and `short_64` (10 passages, 1 and 64 questions at once), `long_64` (5 passages,
 beam 2, 7 segments) with selfrag-mini grown to 134 million weights; `random` and `random_64` with

@@ -63,6 +63,15 @@ def test_every_system_gives_the_answers_of_the_reference_decoder(form: str, seed
             assert_same(ask(QUESTIONS), expected)
 
 
+def test_weights_of_8_bits_answer_too() -> None:
+    pytest.importorskip("selfrag.backends.int8")
+    made = setup()
+    with system("ours_int8", made, workload(), QUESTIONS) as ask:
+        assert all(answer.usage.generated_tokens > 0 for answer in ask(QUESTIONS))
+    with system("ours", made, workload(), QUESTIONS) as ask:
+        assert_same(ask(QUESTIONS), reference_answers(0, "short"))
+
+
 @pytest.mark.parametrize("form", ["short", "long"])
 def test_the_published_procedure_computes_what_its_controller_does(form: str) -> None:
     expected = reference_answers(3, form, procedure="released")

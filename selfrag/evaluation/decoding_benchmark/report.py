@@ -11,7 +11,7 @@ from rich.table import Table
 from selfrag.evaluation.decoding_benchmark.floor import Level, floor_seconds
 from selfrag.evaluation.decoding_benchmark.machine import Rates
 from selfrag.evaluation.decoding_benchmark.measuring import Plan, Run
-from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS
+from selfrag.evaluation.decoding_benchmark.systems import OTHER_NUMBERS, SYSTEMS
 
 REPORT_VERSION = 1
 SCORE_TOLERANCE = 1e-4
@@ -35,7 +35,8 @@ def workload_entry(
     agreement = agreements(runs)
     floor = floor_seconds(levels, rates)
     ours = medians["ours"]
-    entry["same_answers"] = all(share == 1 for share in agreement.values()) if agreement else None
+    same = [share for name, share in agreement.items() if name not in OTHER_NUMBERS]
+    entry["same_answers"] = all(share == 1 for share in same) if len(same) > 1 else None
     entry["times_floor"] = None if ours is None or floor <= 0 else ours / floor
     entry["floor_questions_per_second"] = len(plan.questions) / floor if floor > 0 else None
     entry["agreement"] = agreement
@@ -68,20 +69,18 @@ def tokens_entry(plan: Plan, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def agreements(runs: Sequence[Run]) -> dict[str, float]:
-    """By system, the share of questions answered as the first of the same search answered them.
+    """By system, the share of questions answered as transformers (or else ours) answered them.
 
     The published procedure is another search and is left out.
     """
     same = [run for run in runs if run.system != "published"]
-    if not same:
+    first = next((run.answers for run in same if run.system not in OTHER_NUMBERS), None)
+    if first is None:
         return {}
-    first = min(same, key=lambda run: (run.system != "transformers", run.repeat)).answers
     shares: dict[str, list[bool]] = {}
     for run in same:
         pairs = zip(run.answers, first, strict=True)
         shares.setdefault(run.system, []).extend(_same(*pair) for pair in pairs)
-    if len(shares) < 2:
-        return {}
     return {name: sum(values) / len(values) for name, values in shares.items()}
 
 

@@ -19,7 +19,13 @@ from selfrag.evaluation.decoding_benchmark.report import (
     tokens_entry,
     workload_entry,
 )
-from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS, VARIANTS, Setup, has_vllm
+from selfrag.evaluation.decoding_benchmark.systems import (
+    SAME_SEARCH,
+    SYSTEMS,
+    Setup,
+    available,
+    has_vllm,
+)
 from selfrag.evaluation.decoding_benchmark.workloads import (
     WORKLOADS,
     ModelName,
@@ -27,6 +33,7 @@ from selfrag.evaluation.decoding_benchmark.workloads import (
     load_weights,
 )
 
+MAIN = ("published", *SAME_SEARCH)
 HEADLINES = ("short", "short_64", "long_64")
 
 
@@ -72,17 +79,17 @@ def make_plans(
         count: questions of every workload, in place of the amounts.
         repeats: turns of each system; by default 3, and 1 when quick.
 
-    vLLM is left out where it is not installed.
+    A system that cannot run here is left out.
     """
     from selfrag.evaluation.questions import spread
 
     amounts = QUICK if quick else FULL
     chosen = only or tuple(amounts)
-    known = tuple(name for name in SYSTEMS if name != "vllm" or has_vllm())
+    known = tuple(name for name in SYSTEMS if available(name))
     plans = []
     for name in chosen:
         amount = amounts.get(name, FULL[name])
-        names = tuple(one for one in known if amount.variants or one not in VARIANTS)
+        names = tuple(one for one in known if amount.variants or one in MAIN)
         number = min(count or amount.questions, len(questions))
         plans.append(
             Plan(

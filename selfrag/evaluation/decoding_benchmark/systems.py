@@ -2,7 +2,7 @@
 
 `published`, `vllm` and `transformers` are the others; `ours` and `ours_without_…` the engine of
 this package with single points switched off; `ours_from_store` the same questions asked a second
-time of a store of expansions.
+time of a store of expansions, and `ours_int8` the engine with weights of 8 bits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,12 +49,24 @@ VARIANTS = (
     "ours_without_pruning",
     "ours_from_store",
 )
-SYSTEMS = ("published", *SAME_SEARCH, *VARIANTS)
+INT8 = "ours_int8"
+OTHER_NUMBERS = ("published", INT8)
+"""Systems that compute something else, so that their answers may differ."""
+
+SYSTEMS = ("published", *SAME_SEARCH, *VARIANTS, INT8)
 
 
 def has_vllm() -> bool:
     """Whether vLLM is installed."""
     return find_spec("vllm") is not None
+
+
+def available(name: str) -> bool:
+    """Whether a system can run here."""
+    if name == INT8:
+        known = find_spec("selfrag.backends.int8") is not None
+        return known and bool(import_module("selfrag.backends.int8").is_supported())
+    return name != "vllm" or has_vllm()
 
 
 @dataclass(slots=True)
@@ -109,7 +122,7 @@ def system(name: str, setup: Setup, workload: Workload, questions: Sequence[str]
         if name == "ours_without_pruning":
             config = config.replace(prune=False)
         in_flight = 1 if name == "ours_without_batching" else workload.in_flight
-        engine = _vllm(setup) if name == "vllm" else _engine(name, weights)
+        engine = _loaded(name, setup) or _engine(name, weights)
         with open_rag(setup, config, engine) as rag:
             yield lambda asked: through_scheduler(asked, rag, in_flight)
 
@@ -189,6 +202,20 @@ def _published(setup: Setup, workload: Workload) -> Backend:
         backend: Backend = setup.kept(name, lambda: PublishedOnVllm(folder, **options))
         return backend
     return PublishedOnTransformers(weights.model, **options)
+
+
+def _loaded(name: str, setup: Setup) -> Backend | None:
+    """An engine with weights of its own; None for all that use those of the setup."""
+    if name == "vllm":
+        return _vllm(setup)
+    if name == INT8:
+        weights = setup.weights
+        convert: Any = import_module("selfrag.backends.int8").to_int8
+        model = setup.kept(INT8, lambda: convert(deepcopy(weights.model)))
+        return fresh_engine(
+            replace(weights, model=model, fingerprint=f"{weights.fingerprint} int8")
+        )
+    return None
 
 
 def _vllm(setup: Setup) -> Backend:

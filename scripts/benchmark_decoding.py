@@ -20,8 +20,8 @@ beam 2, 7 segments) with selfrag-mini grown to 134 million weights; `random` and
 random weights of that shape, where nothing can be pruned. float32 throughout.
 
 `--json` prints one object: {"short": {"published", "vllm", "transformers", "ours", "same_answers",
-"times_floor", …}, "short_64": …, "long_64": …, "limit_share", "tokens", "machine", "benchmark"}:
-questions per second, null for what was not run. `times_floor`: time over the floor, which is
+"times_floor", …}, "short_64": …, "long_64": …, "limit_share", "tokens", "decode_step", "machine",
+"benchmark"}: questions per second, null for what was not run. `times_floor`: time over the floor, which is
 defined in selfrag/evaluation/decoding_benchmark/floor.py. `limit_share`: how much of the engine's
 decode step at batch 32 is matrix products and memory at the machine's measured rates.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,23 @@ from decoding_benchmark_helpers import QUESTIONS, retriever, setup, weights, wor
 from scripted_rag import tiny_backend
 
 from decoding.generation import Draft, Finish, Generation
-from selfrag.evaluation.decoding_benchmark import measuring, running
-from selfrag.evaluation.decoding_benchmark.decode_step import limit_share
+from selfrag.evaluation.decoding_benchmark import decode_step, measuring, running
 from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, floor_seconds, levels_of
 from selfrag.evaluation.decoding_benchmark.growing import Shape
-from selfrag.evaluation.decoding_benchmark.machine import Rates, between, measure_rates, timed
-from selfrag.evaluation.decoding_benchmark.measuring import Plan, Run, RunFile, measure
+from selfrag.evaluation.decoding_benchmark.machine import (
+    Rates,
+    between,
+    measure_rates,
+    timed,
+    typical,
+)
+from selfrag.evaluation.decoding_benchmark.measuring import (
+    Measured,
+    Plan,
+    Run,
+    RunFile,
+    measure,
+)
 from selfrag.evaluation.decoding_benchmark.recording import Call
 from selfrag.evaluation.decoding_benchmark.report import agreements, table, workload_entry
 from selfrag.evaluation.decoding_benchmark.running import make_plans, run_benchmark
@@ -47,6 +60,14 @@ def test_times_between_measured_sizes() -> None:
     assert between(RATES.layers, 12) == 40, "in proportion beyond the largest"
     assert between(RATES.layers, 0) == 0
     assert between({2: 8.0, 4: 9.0}, 1) == 8.0, "fewer rows than measured take no less"
+
+
+def test_what_is_typical_of_several_measurements() -> None:
+    slow = replace(RATES, layers={1: 30.0, 3: 14.0, 6: 90.0}, bandwidth=50.0)
+    found = typical([RATES, slow, replace(slow, head={1: 4.0, 3: 4.0, 6: 4.0})])
+    assert found.layers == {1: 30.0, 3: 14.0, 6: 90.0}
+    assert found.head == {1: 1.0, 3: 2.0, 6: 5.0}
+    assert found.bandwidth == 50.0
 
 
 def test_prefixes_count_a_position_once() -> None:
@@ -101,8 +122,9 @@ def test_the_first_call_is_not_timed() -> None:
     assert len(calls) == 4
 
 
-def test_the_decode_step_is_compared_with_its_limit() -> None:
-    step = limit_share(weights().model, RATES, batch=3, prompt_tokens=5, steps=4)
+def test_the_decode_step_is_compared_with_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_step, "measure_rates", lambda model, sizes: RATES)
+    step = decode_step.limit_share(weights().model, batch=3, prompt_tokens=5, steps=4)
     # 3 rows of 5 + 2 positions of 10 bytes at 100 bytes a second
     assert step["limit_seconds"] == pytest.approx(14.0 + 2.0 + 2.1)
     assert step["products_seconds"] == pytest.approx(16.0)
@@ -117,6 +139,11 @@ def plan(*systems: str, repeats: int = 2, published: int = 1, load: Any = None) 
     return Plan(load or workload(), QUESTIONS, published, systems, repeats)
 
 
+def measured(runs: list[Run], levels: Sequence[Level] = ()) -> Measured:
+    turns = {(run.repeat, run.system): run for run in runs}
+    return Measured(turns, list(levels), [RATES])
+
+
 def test_an_entry_has_medians_and_the_floor() -> None:
     answers = (("a", 1.0), ("b", 2.0), ("c", None))
     runs = [
@@ -125,7 +152,7 @@ def test_an_entry_has_medians_and_the_floor() -> None:
         *(run("ours", n, s, *answers) for n, s in enumerate((1.0, 9.0, 1.5))),
     ]
     levels = [Level(1, 1, ())]
-    entry = workload_entry(plan("published", "transformers", "ours"), runs, levels, RATES)
+    entry = workload_entry(plan("published", "transformers", "ours"), measured(runs, levels))
     assert entry["published"] == 1 / 4
     assert entry["transformers"] == 3 / 2
     assert entry["ours"] == 3 / 1.5
@@ -152,10 +179,10 @@ def test_other_numbers_may_give_other_answers() -> None:
         run("transformers", 0, 1.0, ("a", 1.0)),
         run("ours_int8", 0, 1.0, ("b", 1.0)),
     ]
-    entry = workload_entry(plan("ours"), runs, [], RATES)
+    entry = workload_entry(plan("ours"), measured(runs))
     assert entry["same_answers"] is None, "there is nothing to compare with"
     runs.append(run("ours", 0, 1.0, ("a", 1.0)))
-    entry = workload_entry(plan("ours"), runs, [], RATES)
+    entry = workload_entry(plan("ours"), measured(runs))
     assert entry["same_answers"] is True
     assert entry["agreement"] == {"transformers": 1, "ours_int8": 0, "ours": 1}
 
@@ -173,6 +200,7 @@ def test_turns_go_round_and_an_interrupted_run_goes_on(
         return turn(*arguments)
 
     monkeypatch.setattr(measuring, "_turn", stopping)
+    monkeypatch.setattr(measuring, "measure_rates", lambda model: RATES)
     chosen = plan("transformers", "ours")
     with pytest.raises(KeyboardInterrupt):
         measure(chosen, setup, RunFile(tmp_path))
@@ -180,24 +208,26 @@ def test_turns_go_round_and_an_interrupted_run_goes_on(
         file.write('{"key": "half a li')
     file_text = (tmp_path / measuring.RUNS_FILE).read_text()
     (tmp_path / measuring.RUNS_FILE).write_text(file_text + "\n")
-    runs, levels = measure(chosen, setup, RunFile(tmp_path))
+    found = measure(chosen, setup, RunFile(tmp_path))
     assert asked == ["transformers", "ours", "transformers", "transformers", "ours"]
-    assert [(run.repeat, run.system) for run in runs] == [
+    assert [(run.repeat, run.system) for run in found.runs.values()] == [
         (0, "transformers"),
         (0, "ours"),
         (1, "transformers"),
         (1, "ours"),
     ]
-    assert measure(chosen, setup, RunFile(tmp_path)) == (runs, levels)
+    assert len(found.rates) == 2, "the machine is measured in every round"
+    assert measure(chosen, setup, RunFile(tmp_path)) == found
     assert len(asked) == 5, "nothing is asked when all is done"
     other = plan("ours", load=workload(in_flight=1))
-    assert measure(other, setup, RunFile(tmp_path))[0] != runs[1:2]
+    measure(other, setup, RunFile(tmp_path))
     assert len(asked) == 7, "other settings are measured again"
 
 
-def test_the_published_procedure_is_asked_fewer_questions() -> None:
+def test_the_published_procedure_is_asked_fewer_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "measure_rates", lambda model: RATES)
     chosen = plan("published", "ours", repeats=1)
-    runs, _ = measure(chosen, setup, RunFile(None))
+    runs = list(measure(chosen, setup, RunFile(None)).runs.values())
     assert [run.questions for run in runs] == [1, 3]
     assert runs[0].prompt_tokens > 0
     assert runs[1].generated_tokens > 0
@@ -221,8 +251,8 @@ def test_plans(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     load = workload()
     monkeypatch.setattr(running, "WORKLOADS", {"short": load, "long_64": workload("long")})
-    monkeypatch.setattr(running, "limit_share", lambda *_: {"share": 0.5})
-    monkeypatch.setattr(running, "measure_rates", lambda _: RATES)
+    monkeypatch.setattr(running, "limit_share", lambda model: {"share": 0.5})
+    monkeypatch.setattr(measuring, "measure_rates", lambda model: RATES)
 
 
 @pytest.mark.usefixtures("tiny_benchmark")
@@ -256,7 +286,7 @@ def test_one_run_from_end_to_end(tmp_path: Path) -> None:
         assert tokens["transformers"] == tokens["ours_without_pruning"]
     assert told[0] == "short: published"
     assert len(told) == sum(len(plan.turns) for plan in plans)
-    assert values["machine"]["grown"]["rates"] == RATES.to_dict()
+    assert values["machine"]["short"] == RATES.to_dict()
     assert run_once() == values, "kept in the folder"
     assert loaded == ["grown"], "no model is loaded when all is done"
     assert table(values).row_count >= 11

@@ -69,6 +69,17 @@ class Rates:
         )
 
 
+def typical(measured: Sequence[Rates]) -> Rates:
+    """The median of several measurements of the same sizes, number by number."""
+    first = measured[0]
+    return Rates(
+        layers={rows: median(one.layers[rows] for one in measured) for rows in first.layers},
+        head={rows: median(one.head[rows] for one in measured) for rows in first.head},
+        bandwidth=median(one.bandwidth for one in measured),
+        position_bytes=first.position_bytes,
+    )
+
+
 def between(seconds: Mapping[int, float], rows: int) -> float:
     """Seconds at a number of rows that was perhaps not measured; 0 for no rows.
 
@@ -87,7 +98,7 @@ def between(seconds: Mapping[int, float], rows: int) -> float:
     return seconds[low] + share * (seconds[high] - seconds[low])
 
 
-def measure_rates(model: Any, *, sizes: Sequence[int] = SIZES, repeats: int = 5) -> Rates:
+def measure_rates(model: Any, *, sizes: Sequence[int] = SIZES, repeats: int = 3) -> Rates:
     """Measure passes over a loaded Llama's linear layers, and memory; medians of `repeats`."""
     weight, config = model.lm_head.weight, model.config
     products = [product for layer in model.model.layers for product in _products(layer)]

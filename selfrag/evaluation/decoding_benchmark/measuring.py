@@ -2,7 +2,8 @@
 
 Every turn starts with an empty cache: the same questions come again, and an engine that kept its
 prefixes would not be asked them but be reminded of them. A turn is timed from the first question
-to the last answer; loading and saving are not in it.
+to the last answer; loading and saving are not in it. Each round begins with a measurement of the
+machine, so that the floor is that of the same minutes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import torch
 from selfrag import __version__
 from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, levels_of
 from selfrag.evaluation.decoding_benchmark.growing import SHAPE_134M, Shape
+from selfrag.evaluation.decoding_benchmark.machine import Rates, measure_rates
 from selfrag.evaluation.decoding_benchmark.recording import Recorder
 from selfrag.evaluation.decoding_benchmark.systems import (
     Setup,
@@ -126,6 +128,21 @@ class Plan:
         return self.questions[:count]
 
 
+@dataclass(slots=True)
+class Measured:
+    """What was measured of a plan.
+
+    Attributes:
+        runs: turns by repeat and system.
+        levels: the work of the recorded run; empty before it.
+        rates: of the machine, one for each round.
+    """
+
+    runs: dict[tuple[int, str], Run] = field(default_factory=dict)
+    levels: list[Level] = field(default_factory=list)
+    rates: list[Rates] = field(default_factory=list)
+
+
 class RunFile:
     """What was measured so far, one JSON object a line; lines of other settings are left alone.
 
@@ -138,23 +155,24 @@ class RunFile:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def read(self, key: str) -> tuple[dict[tuple[int, str], Run], list[Level] | None]:
-        """Turns by repeat and system, and the levels of the recorded run."""
-        runs: dict[tuple[int, str], Run] = {}
-        levels: list[Level] | None = None
+    def read(self, key: str) -> Measured:
+        """What there is of a plan."""
+        found = Measured()
         for line in self._lines():
             if line.get("key") != key:
                 continue
             if "levels" in line:
-                levels = [Level.from_list(values) for values in line["levels"]]
+                found.levels = [Level.from_list(values) for values in line["levels"]]
+            elif "rates" in line:
+                found.rates.append(Rates.from_dict(line["rates"]))
             else:
                 run = Run.from_dict(line["run"])
-                runs[run.repeat, run.system] = run
-        return runs, levels
+                found.runs[run.repeat, run.system] = run
+        return found
 
-    def machine(self, key: str) -> dict[str, Any] | None:
-        """What was measured of the machine, as it was added; None where nothing was."""
-        found = [line["machine"] for line in self._lines() if line.get("key") == key]
+    def decode_step(self, key: str) -> dict[str, float] | None:
+        """What was measured of the decode step; None where nothing was."""
+        found = [line["decode_step"] for line in self._lines() if line.get("key") == key]
         return found[-1] if found else None
 
     def add(self, key: str, name: str, value: Any) -> None:
@@ -180,8 +198,8 @@ def measure(
     setup: Callable[[], Setup],
     file: RunFile,
     advance: Callable[[str], None] = lambda name: None,
-) -> tuple[list[Run], list[Level]]:
-    """All turns of a workload, those in the file included, and the levels of its recorded run.
+) -> Measured:
+    """All turns of a workload, those in the file included.
 
     The recorded run comes first: it also fills the passages, so that no turn waits for them.
 
@@ -191,18 +209,23 @@ def measure(
         file: where turns are kept.
         advance: told the system of each turn that is done.
     """
-    runs, levels = file.read(plan.key)
-    missing = [turn for turn in plan.turns if turn not in runs]
-    if levels is None or missing:
-        levels = record(plan.workload, setup(), plan.questions)
-        file.add(plan.key, "levels", [level.to_list() for level in levels])
-    for repeat, name in plan.turns:
-        if (repeat, name) not in runs:
-            run = _turn(plan, setup(), repeat, name)
-            runs[repeat, name] = run
-            file.add(plan.key, "run", asdict(run))
-        advance(name)
-    return [runs[turn] for turn in plan.turns], levels
+    found = file.read(plan.key)
+    if not found.levels or any(turn not in found.runs for turn in plan.turns):
+        found.levels = record(plan.workload, setup(), plan.questions)
+        file.add(plan.key, "levels", [level.to_list() for level in found.levels])
+    for repeat in range(plan.repeats):
+        if len(found.rates) <= repeat:
+            found.rates.append(measure_rates(setup().weights.model))
+            file.add(plan.key, "rates", found.rates[-1].to_dict())
+        for name in plan.systems:
+            if (repeat, name) not in found.runs:
+                run = _turn(plan, setup(), repeat, name)
+                found.runs[repeat, name] = run
+                file.add(plan.key, "run", asdict(run))
+            advance(name)
+    found.runs = {turn: found.runs[turn] for turn in plan.turns}
+    found.rates = found.rates[: plan.repeats]
+    return found
 
 
 def _digest(settings: dict[str, Any]) -> str:

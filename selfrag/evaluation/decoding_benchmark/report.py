@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
-from selfrag.evaluation.decoding_benchmark.floor import Level, floor_seconds
-from selfrag.evaluation.decoding_benchmark.machine import Rates
-from selfrag.evaluation.decoding_benchmark.measuring import Plan, Run
+from selfrag.evaluation.decoding_benchmark.floor import floor_seconds
+from selfrag.evaluation.decoding_benchmark.machine import typical
+from selfrag.evaluation.decoding_benchmark.measuring import Measured, Plan, Run
 from selfrag.evaluation.decoding_benchmark.systems import OTHER_NUMBERS, SYSTEMS
 
 REPORT_VERSION = 1
@@ -18,22 +18,21 @@ SCORE_TOLERANCE = 1e-4
 """By how much scores of two engines may differ in float32."""
 
 
-def workload_entry(
-    plan: Plan, runs: Sequence[Run], levels: Sequence[Level], rates: Rates
-) -> dict[str, Any]:
+def workload_entry(plan: Plan, found: Measured) -> dict[str, Any]:
     """One workload: questions per second by system, null for what was not run, and the floor.
 
     `same_answers` is whether all systems of the same search gave the same texts, with scores
     that differ by at most 1e-4; null with fewer than two of them. `times_floor` is the median
     time of `ours` over the floor.
     """
+    runs = list(found.runs.values())
     medians = {name: _median(runs, name) for name in SYSTEMS}
     entry: dict[str, Any] = {
         name: None if seconds is None else len(plan.asked(name)) / seconds
         for name, seconds in medians.items()
     }
     agreement = agreements(runs)
-    floor = floor_seconds(levels, rates)
+    floor = floor_seconds(found.levels, typical(found.rates))
     ours = medians["ours"]
     same = [share for name, share in agreement.items() if name not in OTHER_NUMBERS]
     entry["same_answers"] = all(share == 1 for share in same) if len(same) > 1 else None

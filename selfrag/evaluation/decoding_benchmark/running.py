@@ -11,7 +11,7 @@ from typing import Any
 
 from selfrag.evaluation.decoding_benchmark.decode_step import limit_share
 from selfrag.evaluation.decoding_benchmark.growing import Shape
-from selfrag.evaluation.decoding_benchmark.machine import Rates, measure_rates
+from selfrag.evaluation.decoding_benchmark.machine import typical
 from selfrag.evaluation.decoding_benchmark.measuring import Plan, RunFile, measure
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
 from selfrag.evaluation.decoding_benchmark.report import (
@@ -129,15 +129,13 @@ def run_benchmark(
         models = _Models(load, RecordedPassages(retriever), output or Path(scratch))
         for plan in plans:
             name = plan.workload.name
-            machine = _machine(plan, models, file)
-            values["machine"][plan.workload.model] = machine
             if values["limit_share"] is None:
-                values["limit_share"] = machine["decode_step"]["share"]
-            runs, levels = measure(
-                plan, partial(models.setup, plan), file, partial(_tell, advance, name)
-            )
-            values[name] = workload_entry(plan, runs, levels, Rates.from_dict(machine["rates"]))
-            values["tokens"][name] = tokens_entry(plan, runs)
+                values["decode_step"] = _decode_step(plan, models, file)
+                values["limit_share"] = values["decode_step"]["share"]
+            found = measure(plan, partial(models.setup, plan), file, partial(_tell, advance, name))
+            values[name] = workload_entry(plan, found)
+            values["tokens"][name] = tokens_entry(plan, list(found.runs.values()))
+            values["machine"][name] = typical(found.rates).to_dict()
     published = "vllm" if has_vllm() else "transformers"
     values["benchmark"] = {
         "schema_version": REPORT_VERSION,
@@ -178,14 +176,12 @@ class _Models:
         return self._setup
 
 
-def _machine(plan: Plan, models: _Models, file: RunFile) -> dict[str, Any]:
-    """What the machine can do at the model's shapes, and what the engine makes of it."""
-    found = file.machine(plan.machine_key)
+def _decode_step(plan: Plan, models: _Models, file: RunFile) -> dict[str, float]:
+    """What the engine makes of the machine in one decode step."""
+    found = file.decode_step(plan.machine_key)
     if found is None:
-        model = models.setup(plan).weights.model
-        rates = measure_rates(model)
-        found = {"rates": rates.to_dict(), "decode_step": limit_share(model, rates)}
-        file.add(plan.machine_key, "machine", found)
+        found = limit_share(models.setup(plan).weights.model)
+        file.add(plan.machine_key, "decode_step", found)
     return found
 
 

@@ -21,9 +21,9 @@ random weights of that shape, where nothing can be pruned. float32 throughout.
 
 `--json` prints one object: {"short": {"published", "vllm", "transformers", "ours", "same_answers",
 "times_floor", …}, "short_64": …, "long_64": …, "limit_share", "tokens", "decode_step", "machine",
-"benchmark"}: questions per second, null for what was not run. `times_floor`: time over the floor, which is
-defined in selfrag/evaluation/decoding_benchmark/floor.py. `limit_share`: how much of the engine's
-decode step at batch 32 is matrix products and memory at the machine's measured rates.
+"benchmark"}: questions per second, null for what was not run. `times_floor` is the time over the
+floor, which selfrag/evaluation/decoding_benchmark/floor.py defines; `limit_share` how much of the
+engine's decode step at batch 32 is matrix products and memory at the machine's measured rates.
 
 `--quick` asks few questions once (fewer than 64 at once: `in_flight` says how many). With --output
 the same command goes on where it was stopped, and prints the same figures when all is done.

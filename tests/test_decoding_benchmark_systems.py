@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from decoding_benchmark_helpers import QUESTIONS, retriever, setup, weights, workload
+from decoding_benchmark_helpers import QUESTIONS, retriever, setup, workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_rag import prompts, reflective_llama, tiny_backend
@@ -42,8 +42,7 @@ def reference_answers(seed: int, form: str, procedure: str = "paper") -> list[An
     made, load = setup(seed), workload(form)
     config = load.config if procedure == "paper" else load.published
     backend = ReferenceEngine(made.weights.model, fingerprint="reference")
-    resolved = made.weights.resolved(config.replace(prune=False))
-    return in_levels(QUESTIONS, made, resolved, backend, in_flight=1)
+    return in_levels(QUESTIONS, made, config.replace(prune=False), backend, in_flight=1)
 
 
 def assert_same(found: list[Answer], expected: list[Answer]) -> None:
@@ -208,8 +207,7 @@ def test_a_watch_sees_what_it_would_have_seen() -> None:
 def test_a_recorder_keeps_rounds_in_the_order_of_requests() -> None:
     made, load = setup(), workload("long")
     recorder = Recorder(tiny_backend(0))
-    config = made.weights.resolved(load.config)
-    with open_rag(made, config, recorder) as rag:
+    with open_rag(made, load.config, recorder) as rag:
         answer = rag.ask(QUESTIONS[0])
         rounds = recorder.take()
         assert recorder.take() == ()
@@ -227,12 +225,6 @@ def test_a_query_is_searched_once() -> None:
     assert recorded.search_many(["Where?", "Who?"], 2)[0] == first
     assert inner.queries == ["Where?", "Who?"]
     assert len(recorded.search("Where?", 3)) == 3
-
-
-def test_settings_are_what_the_product_would_take() -> None:
-    made = weights()
-    assert made.resolved(workload().config).w_ret == 0.0
-    assert made.resolved(workload().config.replace(w_ret=0.5)).w_ret == 0.5
 
 
 def test_chunks_are_what_is_in_flight_together() -> None:

@@ -7,23 +7,16 @@ for searches that prune nothing: branches are decoded to their ends, without wat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from decoding.backend import Backend
-from decoding.config import DecodingConfig
 from decoding.generation import Draft
-from decoding.prompt import PromptBuilder
-from retrievers.hit import Hit
-from selfrag.answer import Answer, Budget, Question
-from selfrag.calibration import Calibration
-from selfrag.controller import answer_question
-from selfrag.controller.inquiry import Inquiry
-from selfrag.events import EventLog
+from retrievers.base import Retriever
+from selfrag.answer import Answer, Question
+from selfrag.rag import SelfRAG
 from selfrag.requests import Expand, Expanded, Retrieved, Steps
-
-Search = Callable[[str, int], Sequence[Hit]]
 
 
 @dataclass(slots=True)
@@ -31,40 +24,27 @@ class _Driven:
     """A question on its way."""
 
     steps: Steps[Answer]
+    retriever: Retriever | None
     request: Expand | None = None
     answer: Answer | None = None
 
 
-def steps_of(
-    question: str,
-    config: DecodingConfig,
-    prompts: PromptBuilder,
-    calibration: Calibration,
-    context_limit: int,
-) -> Steps[Answer]:
-    """The controller of one question, as `SelfRAG` makes it."""
-    inquiry = Inquiry(
-        question=Question(question),
-        config=config,
-        budget=Budget(),
-        calibration=calibration,
-        prompts=prompts,
-        context_limit=context_limit,
-        log=EventLog(None),
-    )
-    return answer_question(inquiry)
+def answer_in_levels(questions: Sequence[str], rag: SelfRAG, backend: Backend) -> list[Answer]:
+    """Answers in the order of the questions, all in flight together.
 
-
-def answer_in_levels(
-    steps: Sequence[Steps[Answer]], backend: Backend, search: Search
-) -> list[Answer]:
-    """Run the controllers of some questions to their answers, in the order given."""
-    driven = [_Driven(one) for one in steps]
+    Args:
+        questions: their texts.
+        rag: makes the controllers, with all settings that a user's question gets; its own
+            scheduler is not used.
+        backend: what decodes.
+    """
+    jobs = [rag._job(Question(text), None, None) for text in questions]
+    driven = [_Driven(job.steps, job.retriever) for job in jobs]
     for question in driven:
-        _advance(question, None, search)
+        _advance(question, None)
     while any(question.request is not None for question in driven):
         for question, drafts in _expand(driven, backend):
-            _advance(question, Expanded(drafts), search)
+            _advance(question, Expanded(drafts))
     return [question.answer for question in driven if question.answer is not None]
 
 
@@ -89,7 +69,7 @@ def _expand(driven: list[_Driven], backend: Backend) -> list[tuple[_Driven, tupl
     ]
 
 
-def _advance(question: _Driven, result: Any, search: Search) -> None:
+def _advance(question: _Driven, result: Any) -> None:
     """Send a result and serve retrievals until the question wants an expansion or has ended."""
     while True:
         try:
@@ -103,4 +83,5 @@ def _advance(question: _Driven, result: Any, search: Search) -> None:
                 return
             result = Expanded(())
         else:
-            result = Retrieved(tuple(search(request.query, request.k)))
+            assert question.retriever is not None
+            result = Retrieved(tuple(question.retriever.search(request.query, request.k)))

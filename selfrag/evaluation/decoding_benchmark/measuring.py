@@ -239,7 +239,7 @@ def record(workload: Workload, setup: Setup, questions: Sequence[str]) -> list[L
     """
     recorder = Recorder(fresh_engine(setup.weights))
     known, levels = Prefixes(), list[Level]()
-    with open_rag(setup, setup.weights.resolved(workload.config), recorder) as rag:
+    with open_rag(setup, workload.config, recorder) as rag:
         for chunk in chunks(questions, workload.in_flight):
             rounds = []
             for question in chunk:

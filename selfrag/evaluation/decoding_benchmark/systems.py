@@ -21,10 +21,7 @@ from decoding.backend import Backend
 from decoding.config import DecodingConfig
 from decoding.engine import BatchedEngine
 from selfrag.answer import Answer
-from selfrag.evaluation.decoding_benchmark.driving import (
-    answer_in_levels,
-    steps_of,
-)
+from selfrag.evaluation.decoding_benchmark.driving import answer_in_levels
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
 from selfrag.evaluation.decoding_benchmark.published import (
@@ -102,11 +99,10 @@ def system(name: str, setup: Setup, workload: Workload, questions: Sequence[str]
     (But for `ours_from_store`, whose store has been filled with them.)
     """
     weights = setup.weights
-    config = weights.resolved(workload.config)
+    config = workload.config
     if name == "published":
-        published = weights.resolved(workload.published)
         backend = _published(setup, workload)
-        yield lambda asked: in_levels(asked, setup, published, backend, in_flight=1)
+        yield lambda asked: in_levels(asked, setup, workload.published, backend, in_flight=1)
     elif name == "transformers":
         generate = GenerateBackend(weights.model, fingerprint=weights.fingerprint, rows=ROWS)
         whole = config.replace(prune=False)
@@ -135,13 +131,10 @@ def in_levels(
     in_flight: int,
 ) -> list[Answer]:
     """Answers by the level-by-level driver, `in_flight` questions at a time."""
-    weights, answers = setup.weights, list[Answer]()
-    for chunk in chunks(questions, in_flight):
-        steps = [
-            steps_of(text, config, weights.prompts, weights.calibration, weights.context_limit)
-            for text in chunk
-        ]
-        answers += answer_in_levels(steps, backend, setup.passages.search)
+    answers: list[Answer] = []
+    with open_rag(setup, config, backend) as rag:
+        for chunk in chunks(questions, in_flight):
+            answers += answer_in_levels(chunk, rag, backend)
     return answers
 
 

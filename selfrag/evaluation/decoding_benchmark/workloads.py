@@ -93,19 +93,6 @@ class Weights:
     calibration: Calibration
     fingerprint: str
 
-    @property
-    def context_limit(self) -> int:
-        """Largest number of tokens of a prompt and its continuation."""
-        return int(self.model.config.max_position_embeddings)
-
-    def resolved(self, config: DecodingConfig) -> DecodingConfig:
-        """The configuration with the calibrated values that `SelfRAG` would fill in."""
-        calibrated = self.calibration.w_ret if config.procedure == "paper" else None
-        return config.replace(
-            w_ret=(calibrated or 0.0) if config.w_ret is None else config.w_ret,
-            query=config.query or self.calibration.query or "question+segment",
-        )
-
 
 def load_weights(name: ModelName, shape: Shape = SHAPE_134M) -> Weights:
     """The embedded model grown to a shape, or random weights of that shape, in float32."""

@@ -57,7 +57,7 @@ FULL = {
 QUICK = {
     "short": Amounts(3, 1),
     "short_64": Amounts(8, 1, variants=False),
-    "long_64": Amounts(3, 1, variants=False),
+    "long_64": Amounts(2, 1, variants=False),
     "random": Amounts(1, 1, variants=False),
 }
 

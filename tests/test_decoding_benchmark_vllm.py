@@ -1,6 +1,9 @@
 """The benchmark's systems on vLLM itself; run it where vLLM is installed.
 
 VLLM_CPU_KVCACHE_SPACE=1 pytest tests/test_decoding_benchmark_vllm.py
+
+vLLM's engine stays in a process of its own: within this one (VLLM_ENABLE_V1_MULTIPROCESSING=0) it can
+only be stepped by the thread that made it, and the scheduler has its own.
 """
 
 from __future__ import annotations
@@ -41,7 +44,6 @@ pytestmark = [
 def save_model(folder: Path) -> Any:
     """A random Llama that likes control tokens, with heads that vLLM has kernels for."""
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     tokenizer = byte_level(special=True)
     model = tiny_llama(
         len(tokenizer),

@@ -29,6 +29,7 @@ from selfrag.evaluation.decoding_benchmark.systems import (
     Setup,
     chunks,
     fresh_engine,
+    has_vllm,
     open_rag,
     system,
 )
@@ -48,7 +49,7 @@ class Run:
         seconds: wall-clock time of all of them.
         prompt_tokens, generated_tokens: of all branches together, as `Usage` counts them.
         peak_bytes: highest resident memory of the process, the model included; None where the
-            system does not tell.
+            system does not tell, and for vLLM, which works in another process.
         answers: text and score of each.
     """
 
@@ -257,7 +258,8 @@ def _turn(plan: Plan, setup: Setup, repeat: int, name: str) -> Run:
         began = time.perf_counter()
         answers = ask(questions)
         seconds = time.perf_counter() - began
-        peak = peak_memory() if told else None
+        elsewhere = name == "vllm" or (name == "published" and has_vllm())
+        peak = peak_memory() if told and not elsewhere else None
     return Run(
         workload=plan.workload.name,
         system=name,

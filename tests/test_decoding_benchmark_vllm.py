@@ -2,8 +2,8 @@
 
 VLLM_CPU_KVCACHE_SPACE=1 pytest tests/test_decoding_benchmark_vllm.py
 
-vLLM's engine stays in a process of its own: within this one (VLLM_ENABLE_V1_MULTIPROCESSING=0) it can
-only be stepped by the thread that made it, and the scheduler has its own.
+vLLM's engine stays in a process of its own: within this one (VLLM_ENABLE_V1_MULTIPROCESSING=0) it
+can only be stepped by the thread that made it, and the scheduler has its own.
 """
 
 from __future__ import annotations

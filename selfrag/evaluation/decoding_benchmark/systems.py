@@ -23,6 +23,7 @@ from decoding.engine import BatchedEngine
 from selfrag.answer import Answer
 from selfrag.evaluation.decoding_benchmark.driving import answer_in_levels
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
+from selfrag.evaluation.decoding_benchmark.keeping import KeptOpen
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
 from selfrag.evaluation.decoding_benchmark.published import (
     VLLM_MEMORY,
@@ -192,8 +193,7 @@ def _published(setup: Setup, workload: Workload) -> Backend:
     }
     if has_vllm() and folder is not None:
         name = f"published {workload.table}"
-        backend: Backend = setup.kept(name, lambda: PublishedOnVllm(folder, **options))
-        return backend
+        return KeptOpen(setup.kept(name, lambda: PublishedOnVllm(folder, **options)))
     return PublishedOnTransformers(weights.model, **options)
 
 
@@ -227,8 +227,7 @@ def _vllm(setup: Setup) -> Backend:
         ),
     )
     engine._llm.reset_prefix_cache()
-    backend: Backend = engine
-    return backend
+    return KeptOpen(engine)
 
 
 def chunks(questions: Sequence[str], size: int) -> Iterator[Sequence[str]]:

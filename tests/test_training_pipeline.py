@@ -250,6 +250,7 @@ PLAN = {"base": "embedded", "epochs": 1}
         ({"sources": {**FILES, "seed": 1}}, r"`sources` has unknown keys \['seed'\]"),
         ({"sources": {"world": {"singles": 3}}}, r"`sources: world` has unknown keys"),
         ({"sources": {"world": {"single": "many"}}}, "`world: single` is 'many'"),
+        ({"sources": {"world": {"judged": 2}}}, "`world: judged` is 2"),
         ({"sources": {}}, "`sources` is empty"),
         ({"sources": {**FILES, "held_out": 1.0}}, "held_out"),
         ({"sources": {**FILES, "held_out": "much"}}, "`sources` cannot be read"),

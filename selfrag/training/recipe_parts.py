@@ -43,7 +43,10 @@ class SourcesPart:
     def __post_init__(self) -> None:
         if not (self.files or self.hotpotqa or self.world):
             raise InvalidRecipe("`sources` is empty.", "Give files, hotpotqa or world.")
-        for name, count in (asdict(self.world) if self.world else {}).items():
+        counts = asdict(self.world) if self.world else {"judged": 0}
+        share = counts.pop("judged")
+        _require(0 <= share <= 1, "world: judged", share, "from 0 to 1")
+        for name, count in counts.items():
             _require(type(count) is int and count >= 0, f"world: {name}", count, "whole, from 0 up")
         _require(0 <= self.held_out < 1, "sources: held_out", self.held_out, "0 to less than 1")
         allowed = (None, 1, 2, 3, 4, 5)

@@ -89,7 +89,7 @@ def repeats_path(segment: SegmentDraft, path: Sequence[SegmentNode]) -> bool:
 def breaks_constraint(segment: SegmentDraft, config: DecodingConfig) -> bool:
     """Whether the segment is one that `config.drop` forbids (hard constraints, section 3.3)."""
     verdicts = {
-        "irrelevant": segment.is_rel is not None and segment.is_rel.argmax == "irrelevant",
+        "irrelevant": segment.irrelevant,
         "no_support": segment.is_sup is not None and segment.is_sup.argmax == "no",
         "partially": segment.is_sup is not None and segment.is_sup.argmax == "partially",
     }

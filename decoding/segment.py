@@ -44,6 +44,8 @@ class SegmentDraft:
         text_log_probabilities: natural log-probabilities of `text_ids`.
         is_rel, is_sup: distributions at the positions of those tokens, or None.
         relevance_forced: the IsRel token was not the vocabulary's most probable one.
+        irrelevant: `[Irrelevant]` is what the segment was written behind. With a
+            `relevance_threshold` that need not be the more probable token.
     """
 
     token_ids: tuple[int, ...]
@@ -52,13 +54,13 @@ class SegmentDraft:
     is_rel: ReflectionDistribution | None
     is_sup: ReflectionDistribution | None
     relevance_forced: bool = False
+    irrelevant: bool = False
 
     @property
     def scores(self) -> SegmentScores:
         """Its sequence, relevance and support scores."""
-        irrelevant = self.is_rel is not None and self.is_rel.argmax == "irrelevant"
-        sup = SUPPORT_AFTER_IRRELEVANT if irrelevant else None
-        if self.is_sup is not None and not irrelevant:
+        sup = SUPPORT_AFTER_IRRELEVANT if self.irrelevant else None
+        if self.is_sup is not None and not self.irrelevant:
             sup = support_score(*self.is_sup.log_probabilities)
         rel = None if self.is_rel is None else self.is_rel.share("relevant")
         return SegmentScores(sequence_score(self.text_log_probabilities), rel, sup)
@@ -134,6 +136,7 @@ def read_segment(draft: Draft | PartialDraft, vocabulary: ReflectionVocabulary) 
     text_ids: list[int] = []
     text_log_probabilities: list[float] = []
     critiques: dict[str, ReflectionDistribution] = {}
+    irrelevant = False
     for position, token in enumerate(draft.token_ids):
         if token not in vocabulary.control_ids:
             text_ids.append(token)
@@ -145,6 +148,7 @@ def read_segment(draft: Draft | PartialDraft, vocabulary: ReflectionVocabulary) 
         distribution = distribution_at(group, draft.readings.get(position), vocabulary)
         if distribution is not None:
             critiques[group.name] = distribution
+            irrelevant = irrelevant or token == vocabulary.irrelevant
     return SegmentDraft(
         token_ids=tuple(draft.token_ids),
         text_ids=tuple(text_ids),
@@ -152,4 +156,5 @@ def read_segment(draft: Draft | PartialDraft, vocabulary: ReflectionVocabulary) 
         is_rel=critiques.get("IsRel"),
         is_sup=critiques.get("IsSup"),
         relevance_forced=not draft.first_was_argmax,
+        irrelevant=irrelevant,
     )

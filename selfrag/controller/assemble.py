@@ -81,9 +81,8 @@ def is_cited(segment: SegmentDraft, passage_key: str | None) -> bool:
     """A segment cites its passage unless the model itself says that it does not rest on it."""
     if passage_key is None:
         return False
-    irrelevant = segment.is_rel is not None and segment.is_rel.argmax == "irrelevant"
     unsupported = segment.is_sup is not None and segment.is_sup.argmax == "no"
-    return bool(segment.text_ids) and not irrelevant and not unsupported
+    return bool(segment.text_ids) and not segment.irrelevant and not unsupported
 
 
 def cite(

@@ -9,6 +9,7 @@ the mean log-probability of the option's own tokens. Nothing is pruned: every ca
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from decoding.generation import Generation
 from decoding.search import BeamSearch
@@ -87,7 +88,10 @@ def _by_likelihood(
     scores = dict.fromkeys(keys, 0.0)
     best_of: dict[str, tuple[float, int]] = {}
     for (branch, key), draft in zip(owners, drafts, strict=True):
-        segment = read_segment(draft, vocabulary)
+        read = read_segment(draft, vocabulary)
+        # Every option is written behind [Relevant]; what the model thought of the passage counts.
+        doubted = read.is_rel is not None and read.is_rel.argmax == "irrelevant"
+        segment = replace(read, irrelevant=doubted)
         node = search.tree.add(
             branch.parent,
             branch.action,

@@ -37,10 +37,15 @@ class ThresholdReport:
 
 
 def scored(answer: Answer, *, answerable: bool) -> ScoredAnswer:
-    """The scores of an answer; means of 0 where nothing was measured, s_use of 1 likewise."""
+    """The scores of an answer; means of 0 where nothing was measured, s_use of 1 likewise.
+
+    s_sup is the search tree's; an answer without one is read by its segments.
+    """
     relevance = [s.p_relevant for s in answer.segments if s.p_relevant is not None]
-    support = []
-    for segment in answer.segments:
+    chosen = set(answer.tree["selected"]) if answer.tree else set()
+    nodes = [node for node in answer.tree["nodes"] if node["id"] in chosen] if chosen else []
+    support = [node["scores"]["sup"] for node in nodes if node["scores"].get("sup") is not None]
+    for segment in answer.segments if not chosen else ():
         if segment.p_relevant is not None and segment.p_relevant <= 0.5:
             support.append(0.0)
         elif segment.p_supported is not None:

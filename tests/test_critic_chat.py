@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from decoding.vocabulary import CONTROL_STRINGS, FULLY_SUPPORTED, RELEVANT, RETRIEVAL
 from indexes.passage import Passage
+from selfrag.retrying import LONGEST_PAUSE, pause_before, retry_after
 from selfrag.training.critic.answers import AnswerStore, ChatLimits, Spent
 from selfrag.training.critic.chat import ChatCritic, CriticStopped
 from selfrag.training.critic.prompts import (
@@ -29,7 +30,6 @@ from selfrag.training.critic.prompts import (
     prompt_version,
 )
 from selfrag.training.critic.questions import CriticQuestion, Judgement, Unjudged
-from selfrag.training.critic.server import LONGEST_PAUSE, pause_before, retry_after
 from selfrag.training.errors import StageFailed
 
 NEED = CriticQuestion("Retrieve", "Where does the Oder rise?")

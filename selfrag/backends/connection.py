@@ -21,7 +21,7 @@ from selfrag.backends.completions import (
 )
 from selfrag.backends.errors import InexactEngine, ModelMismatch, ServerRefused, WrongAnswer
 from selfrag.backends.positions import Position
-from selfrag.training.critic.server import retry_after
+from selfrag.retrying import retry_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from selfrag.backends.errors import ServerUnreachable
 from selfrag.backends.probe import Identity, check_same, identify
 from selfrag.backends.streaming import StreamedRequest, StreamingEngine
 from selfrag.backends.streams import Event, StreamPool
-from selfrag.training.critic.server import pause_before
+from selfrag.retrying import pause_before
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -14,16 +14,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from selfrag.retrying import pause_before, retry_after
 from selfrag.training.errors import StageFailed, TrainingError
 
 if TYPE_CHECKING:
     import httpx2
 
-LONGEST_PAUSE = 300.0
-"""Seconds; a server that asks for more is asked again after this."""
 _PASSING = frozenset({408, 409, 425, 429})
 _OF_ONE_REQUEST = frozenset({400, 413, 422})
 
@@ -166,26 +164,6 @@ class ChatServer:
         raise StageFailed(
             f"{self.address} answers {said}.", "Check address, key and the model's name."
         )
-
-
-def pause_before(attempt: int, backoff: float, asked: float) -> float:
-    """Seconds to wait before an attempt (1 is the second): exponential, or what the server asks."""
-    return min(LONGEST_PAUSE, max(asked, backoff * 2.0 ** (attempt - 1)))
-
-
-def retry_after(value: str | None, now: datetime) -> float:
-    """The seconds that a `Retry-After` header asks for, in both of its forms; 0 without one."""
-    if not value:
-        return 0.0
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def _reply(response: httpx2.Response) -> Reply | None:

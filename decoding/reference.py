@@ -5,32 +5,20 @@ It is what the engine is compared with, and it runs any causal model that transf
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import torch
 
-from decoding.engine.sequence import RunningSequence, check_fits
-from decoding.generation import Draft, Generation, Watch
+from decoding.queue import RequestQueue
 
 
-class ReferenceEngine:
+class ReferenceEngine(RequestQueue):
     """`Backend` that calls `model(input_ids)` on the whole sequence for every position."""
 
     def __init__(self, model: Any, *, fingerprint: str) -> None:
         self.fingerprint = fingerprint
-        self.context_limit = int(model.config.max_position_embeddings)
+        super().__init__(int(model.config.max_position_embeddings))
         self._model = model.eval()
-        self._waiting: deque[RunningSequence] = deque()
-        self._finished: list[tuple[int, Draft]] = []
-        self._next_ticket = 0
-
-    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request."""
-        check_fits(generation, self.context_limit)
-        self._next_ticket += 1
-        self._waiting.append(RunningSequence(self._next_ticket, generation, watch))
-        return self._next_ticket
 
     def step(self) -> bool:
         """One position of the oldest request."""
@@ -46,18 +34,6 @@ class ReferenceEngine:
             self._waiting.popleft()
             self._finished.append((sequence.ticket, sequence.partial.freeze(finish, next_id)))
         return bool(self._waiting)
-
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Finished drafts since the last poll."""
-        finished, self._finished = self._finished, []
-        return finished
-
-    def cancel(self, ticket: int) -> None:
-        """Stop a request; what it has written comes back as a cancelled draft."""
-        for sequence in list(self._waiting):
-            if sequence.ticket == ticket:
-                self._waiting.remove(sequence)
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
 
     def progress(self, ticket: int) -> tuple[int, ...]:
         """Ids appended so far."""

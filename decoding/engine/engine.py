@@ -7,7 +7,6 @@ as fits. It never moves the vocabulary's width to the host.
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import islice
 from typing import Any
 
@@ -21,14 +20,14 @@ from decoding.engine.memory import CacheMemory
 from decoding.engine.precision import warn_if_slow
 from decoding.engine.prefill import PrefillQueue
 from decoding.engine.readings import gather
-from decoding.engine.sequence import RunningSequence, check_fits
-from decoding.generation import Draft, Generation, Watch
+from decoding.generation import Draft, Generation
+from decoding.queue import RequestQueue
 
 _DEFAULT_POSITIONS = 32_768
 _DEFAULT_LIMIT = 4 * 2**30
 
 
-class BatchedEngine:
+class BatchedEngine(RequestQueue):
     """`Backend` over a Llama: exact greedy decoding of many sequences at once.
 
     Args:
@@ -51,8 +50,8 @@ class BatchedEngine:
         prefill_tokens: int = 8_192,
         cache_bytes: int | None = None,
     ) -> None:
+        super().__init__(int(model.config.max_position_embeddings))
         self.fingerprint = fingerprint
-        self.context_limit = int(model.config.max_position_embeddings)
         self._runner = LlamaRunner(model)
         shape = KeyValueShape.of_model(model)
         warn_if_slow(shape.dtype, shape.device)
@@ -63,11 +62,8 @@ class BatchedEngine:
         self._graphs = DecodeGraphs(self._runner) if shape.device.type == "cuda" else None
         self._max_rows = max_rows
         self._prefill_tokens = prefill_tokens
-        self._waiting: deque[RunningSequence] = deque()
         self._rows: list[Row] = []
         self._shared: list[Shared] | None = None
-        self._finished: list[tuple[int, Draft]] = []
-        self._next_ticket = 0
         self.forwarded_tokens = 0
 
     @property
@@ -75,19 +71,9 @@ class BatchedEngine:
         """Memory that keys and values hold now; never more than `cache_bytes`."""
         return self._memory.bytes
 
-    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request.
-
-        Raises:
-            PromptTooLong: prompt and continuation exceed the model's context.
-            CacheTooSmall: their keys and values exceed `cache_bytes`.
-        """
-        check_fits(generation, self.context_limit)
+    def _accept(self, generation: Generation) -> None:
+        """CacheTooSmall where its keys and values exceed `cache_bytes`."""
         self._memory.check(generation)
-        ticket = self._next_ticket
-        self._next_ticket += 1
-        self._waiting.append(RunningSequence(ticket, generation, watch))
-        return ticket
 
     @torch.inference_mode()
     def step(self) -> bool:
@@ -124,19 +110,8 @@ class BatchedEngine:
             self._remove(done)
         return bool(self._rows or self._waiting)
 
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Finished drafts since the last poll."""
-        finished, self._finished = self._finished, []
-        return finished
-
     @torch.inference_mode()
-    def cancel(self, ticket: int) -> None:
-        """Stop a request; what it has written comes back as a cancelled draft."""
-        for sequence in self._waiting:
-            if sequence.ticket == ticket:
-                self._waiting.remove(sequence)
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
-                return
+    def _cancel_running(self, ticket: int) -> None:
         for row in self._rows:
             if row.sequence.ticket == ticket:
                 self._prefill.remove(row)

@@ -10,14 +10,14 @@ there (which copies no numbers: cells belong to several sequences).
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decoding.engine.sequence import RunningSequence, check_fits
-from decoding.generation import Draft, Generation, Watch
+from decoding.engine.sequence import RunningSequence
+from decoding.generation import Generation
+from decoding.queue import RequestQueue
 from decoding.vocabulary import ReflectionVocabulary
 from selfrag.backends.errors import EngineError, EngineMissing, ModelMismatch
 from selfrag.errors import ModelNotFound
@@ -45,7 +45,7 @@ class _Slot:
     used: int = 0
 
 
-class LlamaCppEngine:
+class LlamaCppEngine(RequestQueue):
     """`Backend` over a GGUF file; open it with `LlamaCppEngine.open`.
 
     Args:
@@ -69,7 +69,8 @@ class LlamaCppEngine:
         cells: int = 16_384,
         batch: int = 512,
     ) -> None:
-        self.fingerprint, self.context_limit = fingerprint, min(context, cells)
+        super().__init__(min(context, cells))
+        self.fingerprint = fingerprint
         self._api, self._model = api, model
         settings = api.llama_context_default_params()
         settings.n_ctx, settings.n_batch, settings.n_ubatch = cells, batch, batch
@@ -86,9 +87,7 @@ class LlamaCppEngine:
         self._vocabulary = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
         self._slots = [_Slot(number) for number in range(2 * rows)]
         self._rows, self._cells, self._batch_tokens = rows, cells, batch
-        self._waiting: deque[RunningSequence] = deque()
-        self._finished: list[tuple[int, Draft]] = []
-        self._tickets = self._clock = 0
+        self._clock = 0
         self.forwarded_tokens = 0
 
     @classmethod
@@ -142,23 +141,14 @@ class LlamaCppEngine:
             api.llama_model_free(model)
             raise
 
-    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request.
-
-        Raises:
-            PromptTooLong: prompt and continuation exceed the context.
-            ModelMismatch: it has ids that the file has not.
-        """
-        check_fits(generation, self.context_limit)
+    def _accept(self, generation: Generation) -> None:
+        """ModelMismatch for ids that the file has not."""
         ids = (*generation.prompt_ids, *generation.forced_ids, *generation.read_ids)
         if max((*ids, *generation.first_ids)) >= self._vocabulary:
             raise ModelMismatch(
                 f"The request has ids beyond the file's {self._vocabulary}.",
                 "Use the tokenizer that the model was trained with.",
             )
-        self._tickets += 1
-        self._waiting.append(RunningSequence(self._tickets, generation, watch))
-        return self._tickets
 
     def step(self) -> bool:
         """One call of llama.cpp for the running sequences; waiting ones join first.
@@ -173,17 +163,7 @@ class LlamaCppEngine:
             self._decode(running)
         return bool(self._waiting) or any(slot.sequence is not None for slot in self._slots)
 
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Finished drafts since the last poll."""
-        finished, self._finished = self._finished, []
-        return finished
-
-    def cancel(self, ticket: int) -> None:
-        """Stop a request; what it has written comes back as a cancelled draft."""
-        for sequence in list(self._waiting):
-            if sequence.ticket == ticket:
-                self._waiting.remove(sequence)
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
+    def _cancel_running(self, ticket: int) -> None:
         for slot in self._slots:
             if slot.sequence is not None and slot.sequence.ticket == ticket:
                 draft = slot.sequence.partial.freeze("cancelled", None)

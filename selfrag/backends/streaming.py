@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from decoding.engine.sequence import RunningSequence, check_fits
-from decoding.generation import Draft, Finish, Generation, Watch
+from decoding.engine.sequence import RunningSequence
+from decoding.generation import Finish, Generation
+from decoding.queue import RequestQueue
 from selfrag.backends.completions import MOST_IDS, Completion
 from selfrag.backends.positions import Position, asked_ids, asked_positions, check_asked, feed
 
@@ -29,7 +29,7 @@ class StreamedRequest:
     failures: int = 0
 
 
-class StreamingEngine(ABC):
+class StreamingEngine(RequestQueue, ABC):
     """`Backend` over streams; a subclass starts and stops them and says what arrived.
 
     Args:
@@ -43,23 +43,16 @@ class StreamingEngine(ABC):
     def __init__(self, model: str, fingerprint: str, context: int, in_flight: int) -> None:
         if in_flight < 1:
             raise ValueError(f"in_flight is {in_flight}; it is at least 1")
+        super().__init__(context - 1)
         self.fingerprint = fingerprint
-        self.context_limit = context - 1
         self.requests = 0
         self._model, self._in_flight = model, in_flight
-        self._waiting: deque[RunningSequence] = deque()
         self._running: dict[int, StreamedRequest] = {}
         self._streams: dict[int, StreamedRequest] = {}
-        self._finished: list[tuple[int, Draft]] = []
-        self._tickets, self._keys = itertools.count(1), itertools.count(1)
+        self._keys = itertools.count(1)
 
-    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request."""
-        check_fits(generation, self.context_limit)
+    def _accept(self, generation: Generation) -> None:
         check_asked(generation, MOST_IDS, "vLLM")
-        ticket = next(self._tickets)
-        self._waiting.append(RunningSequence(ticket, generation, watch))
-        return ticket
 
     def step(self) -> bool:
         """Send what may be sent, and take what has arrived."""
@@ -70,17 +63,7 @@ class StreamingEngine(ABC):
         self._receive()
         return bool(self._running or self._waiting)
 
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Finished drafts since the last poll."""
-        finished, self._finished = self._finished, []
-        return finished
-
-    def cancel(self, ticket: int) -> None:
-        """Stop a request; what it has written comes back as a cancelled draft."""
-        for sequence in list(self._waiting):
-            if sequence.ticket == ticket:
-                self._waiting.remove(sequence)
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
+    def _cancel_running(self, ticket: int) -> None:
         if ticket in self._running:
             self._end(self._running[ticket], "cancelled", None)
 

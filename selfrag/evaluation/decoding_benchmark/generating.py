@@ -8,7 +8,6 @@ let it go. Nothing is kept between calls: every prompt is prefilled whole.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +16,9 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.stopping_criteria import StoppingCriteria, StoppingCriteriaList
 
-from decoding.engine.sequence import RunningSequence, check_fits
-from decoding.generation import Draft, Generation, Watch
+from decoding.engine.sequence import RunningSequence
+from decoding.generation import Draft
+from decoding.queue import RequestQueue
 
 _settings: Any = GenerationConfig
 """The class without its types: its constructor has none."""
@@ -27,7 +27,7 @@ Reading = tuple[int, float, tuple[float, ...]]
 """The most probable id, its log-probability, and those of the wanted ids."""
 
 
-class GenerateBackend:
+class GenerateBackend(RequestQueue):
     """Exact chosen-id log-probabilities from `model.generate`.
 
     Args:
@@ -38,18 +38,8 @@ class GenerateBackend:
 
     def __init__(self, model: Any, *, fingerprint: str, rows: int = 64) -> None:
         self.fingerprint = fingerprint
-        self.context_limit = int(model.config.max_position_embeddings)
+        super().__init__(int(model.config.max_position_embeddings))
         self._model, self._rows = model.eval(), rows
-        self._waiting: deque[RunningSequence] = deque()
-        self._finished: list[tuple[int, Draft]] = []
-        self._tickets = 0
-
-    def submit(self, generation: Generation, watch: Watch | None = None) -> int:
-        """Queue a request."""
-        check_fits(generation, self.context_limit)
-        self._tickets += 1
-        self._waiting.append(RunningSequence(self._tickets, generation, watch))
-        return self._tickets
 
     def step(self) -> bool:
         """Answer everything that waits."""
@@ -58,18 +48,6 @@ class GenerateBackend:
         for batch in self._batches(waiting):
             self._generate(batch)
         return False
-
-    def poll(self) -> list[tuple[int, Draft]]:
-        """Finished drafts since the last poll."""
-        finished, self._finished = self._finished, []
-        return finished
-
-    def cancel(self, ticket: int) -> None:
-        """Call off a request that waits; a call of `generate` cannot be interrupted."""
-        for sequence in list(self._waiting):
-            if sequence.ticket == ticket:
-                self._waiting.remove(sequence)
-                self._finished.append((ticket, sequence.partial.freeze("cancelled", None)))
 
     def progress(self, ticket: int) -> tuple[int, ...]:
         """Nothing is known of a call until it returns."""

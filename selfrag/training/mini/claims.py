@@ -4,6 +4,7 @@ The answer says first what is the case, then whether the statement is true: so t
 two sentences that stand there, and the passage supports what is written.
 """
 
+from dataclasses import replace
 from random import Random
 
 from selfrag.training.mini.asked import Asked, Step
@@ -121,12 +122,4 @@ def falsified(material: Material, entity: Entity, relation: Relation) -> Entity 
         if true not in values["sentence"]:
             return None
         values["sentence"] = values["sentence"].replace(true, false)
-    return Entity(
-        entity.kind,
-        entity.name,
-        entity.article,
-        values,
-        entity.slots,
-        entity.aliases,
-        entity.heading,
-    )
+    return replace(entity, values=values)

@@ -6,6 +6,7 @@ together; what it states with something more that it does not; and what it does 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from selfrag.training.mini.claims import falsified
 from selfrag.training.mini.example import FULLY, NO_SUPPORT, PARTIALLY
@@ -170,9 +171,7 @@ class SentencesToJudge:
         if chance > 0.88 and not entity.aliases:
             name = mutated(entity.name, rng, self.material.inventor.lexicon.model)
             if name.lower() != entity.name.lower():
-                renamed = Entity(
-                    entity.kind, name, entity.article, entity.values, entity.slots, (), ""
-                )
+                renamed = replace(entity, name=name, aliases=(), heading="")
                 if entity.kind.key != "record":
                     return self.wording(renamed, relation)
         wrong = falsified(self.material, entity, relation)
@@ -225,12 +224,4 @@ def _items(entity: Entity, relation: Relation) -> list[str]:
 
 def _with(entity: Entity, relation: Relation, value: str) -> Entity:
     values = {**entity.values, relation.key: value}
-    return Entity(
-        entity.kind,
-        entity.name,
-        entity.article,
-        values,
-        entity.slots,
-        entity.aliases,
-        entity.heading,
-    )
+    return replace(entity, values=values)

@@ -10,9 +10,11 @@ from random import Random
 import pytest
 
 from selfrag.controller.options import listed_options, read_option
+from selfrag.training.mini.asked import Asked, Step
 from selfrag.training.mini.chains import _relative, chain, described
 from selfrag.training.mini.choices import choice
-from selfrag.training.mini.claims import claim
+from selfrag.training.mini.claims import NUMBERS, claim, compared, in_words, stated
+from selfrag.training.mini.corpus import slug
 from selfrag.training.mini.example import FULLY, NO_SUPPORT, PARTIALLY
 from selfrag.training.mini.inventor import Inventor
 from selfrag.training.mini.judged import SentencesToJudge
@@ -20,6 +22,7 @@ from selfrag.training.mini.lexicon import value_items
 from selfrag.training.mini.lists import several
 from selfrag.training.mini.material import Material
 from selfrag.training.mini.schemas import read_entities
+from selfrag.training.mini.sorts import KINDS_BY_KEY
 from selfrag.training.mini.world import ABSENT, World, WorldPlan, write_world
 from selfrag.training.sources import SourceRow
 from selfrag.training.stages import read_lines
@@ -73,17 +76,65 @@ def test_without_steps_a_thing_is_named(material: Material) -> None:
 
 def test_claims_are_true_as_often_as_false(material: Material) -> None:
     verdicts: Counter[str] = Counter()
+    steps: Counter[int] = Counter()
     for _ in range(400):
         asked = claim(material)
-        (step,) = asked.steps
-        verdict = re.fullmatch(r".*, so the statement is (true|false)\.", step.sentence, re.S)
-        assert verdict is not None
-        verdicts[verdict.group(1)] += 1
-        true_value = step.entity.values[step.key].lower().rstrip(".")
-        assert true_value in step.sentence.lower()
-        if verdict.group(1) == "true":
-            assert true_value in asked.text.lower()
+        verdicts[_verdict(asked)] += 1
+        steps[len(asked.steps)] += 1
+        for step in asked.steps:
+            assert step.entity.values[step.key].lower().rstrip(".") in step.sentence.lower()
     assert 140 < verdicts["true"] < 260
+    assert min(steps[1], steps[2]) > 20
+
+
+def test_what_a_true_claim_states_is_the_value(material: Material) -> None:
+    made = 0
+    while made < 100:
+        asked = stated(material, material.entity(), steps=0)
+        if asked is None or _verdict(asked) == "false":
+            continue
+        (step,) = asked.steps
+        value = step.entity.values[step.key].lower().rstrip(".")
+        words = NUMBERS[int(value)] if value.isdecimal() and int(value) < len(NUMBERS) else value
+        assert value in asked.text.lower() or words in asked.text.lower()
+        made += 1
+
+
+def test_comparisons_compare(material: Material) -> None:
+    """The verdict is that of the two numbers."""
+    verdicts: Counter[str] = Counter()
+    while sum(verdicts.values()) < 60:
+        asked = compared(material)
+        if asked is None or not (claimed := re.search(COMPARISON, asked.text.lower())):
+            continue
+        (step,) = asked.steps
+        true = int(re.sub(r"\D", "", step.entity.values[step.key]))
+        above = claimed[1] in ("longer than", "higher than", "more than", "after")
+        right = (true > int(re.sub(r"\D", "", claimed[2]))) == above
+        assert _verdict(asked) == str(right).lower(), asked
+        verdicts[_verdict(asked)] += 1
+    assert min(verdicts.values()) > 10
+
+
+COMPARISON = (
+    r"\b(longer than|shorter than|higher than|lower than|more than|less than|after|before)"
+    r" (\d[\d,]*)(?! \d)"
+)
+
+
+def _verdict(asked: Asked) -> str:
+    found = re.fullmatch(r".*, so the statement is (true|false)\.", asked.steps[-1].sentence, re.S)
+    assert found is not None
+    return found[1]
+
+
+def test_a_small_number_that_is_the_value_may_stand_in_words() -> None:
+    sentence = "The octopus has 8 arms and 18 suckers, 8,000 eggs and 8.5 hearts."
+    drawn = {in_words(sentence, "8", Random(seed)) for seed in range(20)}
+    assert drawn == {sentence, sentence.replace("has 8 arms", "has eight arms")}
+    eighteen = {in_words(sentence, "18", Random(seed)) for seed in range(20)}
+    assert sentence.replace("18", "eighteen") in eighteen
+    assert {in_words(sentence, "8,000", Random(seed)) for seed in range(20)} == {sentence}
 
 
 def test_the_answer_names_one_option(material: Material) -> None:
@@ -157,6 +208,26 @@ def test_a_world_holds_the_evidence_of_its_rows(world: tuple[Path, Path]) -> Non
                 assert passage_id in corpus
             if row.dataset == "read":
                 assert segment.text in corpus[segment.evidence[0]]["text"]
+
+
+def test_every_passage_that_says_it_is_evidence(inventor: Inventor) -> None:
+    """Also where it says it beside another fact ("the poem ... is by ..."), or under another name
+    (a term's sentence)."""
+    registry = World(inventor, WorldPlan(seed=3)).registry
+    rng, seen = Random(3), Counter[str]()
+    while min(seen["work"], seen["term"]) < 40:
+        kind = rng.choice(("work", "term"))
+        entity = inventor.entity(KINDS_BY_KEY[kind], rng)
+        key = "sort" if kind == "work" else "answer"
+        if key not in entity.values or registry.knows_other(entity):
+            continue
+        registry.add(entity)
+        evidence = registry.evidence(Step.of(entity, key))
+        name = f"{kind}/{slug(entity.name)}-{len(registry.things)}/"
+        for passage_id, (_, text, _) in registry.passages.items():
+            if passage_id.startswith(name) and entity.values[key].lower() in text.lower():
+                assert passage_id in evidence, text
+                seen[kind] += 1
 
 
 def test_equal_seeds_make_equal_worlds(inventor: Inventor, tmp_path: Path) -> None:

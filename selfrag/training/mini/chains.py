@@ -57,7 +57,18 @@ BRIDGES: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Kind of a thing -> kinds and relations of which such a thing may be the value."""
 
-DESCRIBED_KINDS = tuple(BRIDGES)
+OFTEN_DESCRIBED: Mapping[str, float] = {
+    "country": 4.0,
+    "person": 5.0,
+    "city": 2.0,
+    **dict.fromkeys(("river", "planet", "moon", "lake", "mountain", "animal", "element"), 1.0),
+}
+"""How often people describe a thing of each kind instead of naming it, by our judgement."""
+OFTEN_NAMED: Mapping[tuple[str, str], float] = {
+    ("work", "creator"): 5.0,
+    ("country", "capital"): 2.0,
+}
+"""The same for what it is a value of; 1 for all others."""
 RECORD_WORDS: Mapping[str, tuple[str, ...]] = {
     "city": ("city", "capital", "town"),
     "country": ("country", "state"),
@@ -89,8 +100,7 @@ def chain(material: Material, hops: int) -> Asked:
     """A question that takes `hops` steps, two or three."""
     rng = material.rng
     for _ in range(200):
-        key = rng.choice(DESCRIBED_KINDS) if rng.random() < 0.75 else material.entity().kind.key
-        entity = material.inventor.entity(KINDS_BY_KEY[key], rng)
+        entity = describable(material)
         found = described(material, entity, hops - 1)
         if found is None:
             continue
@@ -107,6 +117,15 @@ def chain(material: Material, hops: int) -> Asked:
     raise AssertionError("no chain in 200 draws")
 
 
+def describable(material: Material) -> Entity:
+    """A thing that a question may describe, mostly of a kind that people describe."""
+    rng = material.rng
+    if rng.random() < 0.25:
+        return material.entity()
+    key = rng.choices(list(OFTEN_DESCRIBED), list(OFTEN_DESCRIBED.values()))[0]
+    return material.inventor.entity(KINDS_BY_KEY[key], rng)
+
+
 def described(material: Material, entity: Entity, steps: int) -> tuple[str, list[Step]] | None:
     """A phrase that means the thing without naming it, and the steps that find it; None where this
     kind of thing has no such phrase. Without steps it is the name."""
@@ -118,7 +137,7 @@ def described(material: Material, entity: Entity, steps: int) -> tuple[str, list
         return _by_value(material, entity)
     if not bridges:
         return None
-    kind, key = rng.choice(bridges)
+    kind, key = rng.choices(bridges, [OFTEN_NAMED.get(bridge, 1.0) for bridge in bridges])[0]
     other = _bridge(material, entity, kind, key)
     if other is None:
         return None

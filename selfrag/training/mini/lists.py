@@ -62,7 +62,7 @@ WH = ("who ", "what ", "which ", "when ", "where ", "how ", "in which ", "in wha
 def several(material: Material) -> tuple[str, list[Step]]:
     """A request for two to five facts and the facts in their order."""
     while True:
-        made = material.rng.choices((apart, one_thing, one_fact, asked_twice), (5, 3, 3, 3))[0](
+        made = material.rng.choices((apart, one_thing, one_fact, asked_twice), (4, 4, 6, 3))[0](
             material
         )
         if made is not None:
@@ -118,12 +118,13 @@ def one_thing(material: Material) -> tuple[str, list[Step]] | None:
 
 
 def one_fact(material: Material) -> tuple[str, list[Step]] | None:
-    """The same fact of two or three things."""
+    """The same fact of two to four things."""
     rng = material.rng
     first = material.entity()
     relation = rng.choice(material.asked(first))
     things = [first]
-    while len(things) < rng.choice((2, 2, 3)):
+    wanted = rng.choice((2, 2, 3, 3, 4))
+    while len(things) < wanted:
         other = material.inventor.entity(first.kind, rng)
         if relation.key not in other.values or other.slots != first.slots:
             return None

@@ -103,8 +103,12 @@ class Registry:
         """A passage about a thing."""
         title, text = self.material.passage(entity, keys)
         self.passages[passage_id] = (title, text, keys)
-        for key in keys:
-            self.stated[_name(entity), SAYS.get(key, key)].append(passage_id)
+        stated = {SAYS.get(key, key): None for key in keys}
+        sort = entity.values.get("sort")
+        if sort is not None and sort.lower() in text.lower():
+            stated["sort"] = None  # "the poem ... is by ..." says that it is one
+        for key in stated:
+            self.stated[_name(entity), key].append(passage_id)
 
     def evidence(self, step: Step) -> list[str]:
         """The passages that state the fact. Where no plan does, one is added."""
@@ -184,7 +188,8 @@ class World:
                 continue
             for entity in entities:
                 self.registry.add(entity)
-            self._asked.append((asked.kind, asked, by_value))
+            described = len(asked.steps) > 1 and asked.kind == "claim"
+            self._asked.append((asked.kind, asked, by_value or described))
             drawn += 1
 
     def _single(self, inverse: bool) -> Asked:

@@ -1,7 +1,8 @@
 """Measure Self-RAG's decoding by several engines side by side.
 
     python scripts/benchmark_decoding.py [--quick] [--json] [--output FOLDER] \\
-        [--only short,long_64] [--questions N] [--repeats N] [--threads N]
+        [--only short,long_64] [--systems vllm,ours] [--questions N] [--published N] \\
+        [--repeats N] [--threads N]
 
 All systems answer the same questions with the same passages, retrieved once, in turn (A B A B),
 each turn with empty caches; medians count.
@@ -9,7 +10,8 @@ each turn with empty caches; medians count.
 published     the published procedure: every prompt prefilled whole, the log-probabilities of 5,000
               (short form) or 32,000 tokens a token, one question at a time, to the end of text; on
               vLLM where it is installed, else on transformers (`benchmark.published_on`)
-vllm          the same search as ours on vLLM: chosen ids only, prefix cache, many questions at once
+vllm          the same search as ours on vLLM: chosen ids only, prefix cache, all questions at
+              once, in a process of its own with as many threads as this one
 transformers  the same search on transformers' own `generate`, one batch a level
 ours          the engine of this package; `ours_without_…` one point less: shared prefixes,
               batching, stopping when it is known, pruning; `ours_from_store` asks a second time;
@@ -69,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="keep what is measured there")
     parser.add_argument("--only", type=_names, default=(), metavar="NAMES", help="workloads")
+    parser.add_argument("--systems", type=_systems, default=(), metavar="NAMES")
     parser.add_argument("--questions", type=_count, metavar="N", help="of each workload")
+    parser.add_argument("--published", type=_count, metavar="N", help="questions of `published`")
     parser.add_argument("--repeats", type=_count, metavar="N", help="turns (default: 3; quick: 1)")
     parser.add_argument("--threads", type=_count, metavar="N", help="default: all cores")
     return parser
@@ -94,6 +98,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         quick=options.quick,
         only=options.only,
         count=options.questions,
+        published=options.published,
+        systems=options.systems,
         repeats=options.repeats,
     )
     retriever = open_retriever(EMBEDDED_INDEX, EMBEDDED_RETRIEVER)
@@ -122,11 +128,20 @@ def _print_table(values: dict[str, Any]) -> None:
 def _names(text: str) -> tuple[str, ...]:
     from selfrag.evaluation.decoding_benchmark.workloads import WORKLOADS
 
+    return _known(text, "workload", tuple(WORKLOADS))
+
+
+def _systems(text: str) -> tuple[str, ...]:
+    from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS
+
+    return _known(text, "system", SYSTEMS)
+
+
+def _known(text: str, kind: str, known: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
-        if name not in WORKLOADS:
-            known = ", ".join(WORKLOADS)
-            raise argparse.ArgumentTypeError(f"{name!r} is no workload; known: {known}")
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is no {kind}; known: {', '.join(known)}")
     return names
 
 

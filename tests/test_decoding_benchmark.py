@@ -33,7 +33,12 @@ from selfrag.evaluation.decoding_benchmark.measuring import (
     measure,
 )
 from selfrag.evaluation.decoding_benchmark.recording import Call
-from selfrag.evaluation.decoding_benchmark.report import agreements, table, workload_entry
+from selfrag.evaluation.decoding_benchmark.report import (
+    agreements,
+    other_answers,
+    table,
+    workload_entry,
+)
 from selfrag.evaluation.decoding_benchmark.running import make_plans, run_benchmark
 from selfrag.evaluation.decoding_benchmark.systems import SYSTEMS
 from selfrag.evaluation.decoding_benchmark.workloads import Weights
@@ -132,7 +137,7 @@ def test_the_decode_step_is_compared_with_its_limit(monkeypatch: pytest.MonkeyPa
 
 
 def run(system: str, repeat: int, seconds: float, *answers: tuple[str, float | None]) -> Run:
-    return Run("short", system, repeat, len(answers), seconds, 30, 12, 5, answers)
+    return Run("short", system, repeat, len(answers), seconds, seconds / 2, 30, 12, 5, answers)
 
 
 def plan(*systems: str, repeats: int = 2, published: int = 1, load: Any = None) -> Plan:
@@ -162,6 +167,9 @@ def test_an_entry_has_medians_and_the_floor() -> None:
     assert entry["floor_questions_per_second"] == 3 / 11
     assert entry["in_flight"] == {"published": 1, "transformers": 3, "ours": 3}
     assert entry["peak_bytes"]["ours"] == 5
+    assert entry["processor_seconds"] == {"published": 2.0, "transformers": 1.0, "ours": 0.75}
+    assert entry["repeats"] == {"published": 2, "transformers": 2, "ours": 2}
+    assert entry["other_answers"] == []
 
 
 def test_other_answers_are_seen() -> None:
@@ -172,6 +180,16 @@ def test_other_answers_are_seen() -> None:
     assert agreements([same, run("ours", 0, 1.0, ("a", None), ("b", 2.0))])["ours"] == 0.5
     assert agreements([same, run("published", 0, 1.0, ("x", 1.0))]) == {"transformers": 1}
     assert agreements([run("published", 0, 1.0, ("x", 1.0))]) == {}
+    vllm = run("vllm", 0, 1.0, ("a", 1.0), ("c", 2.0))
+    numbers = run("ours_int8", 0, 1.0, ("z", 1.0), ("z", 2.0))
+    assert other_answers(QUESTIONS[:2], [numbers, same, vllm, replace(vllm, repeat=1)]) == [
+        {
+            "system": "vllm",
+            "question": QUESTIONS[1],
+            "answer": ["c", 2.0],
+            "transformers": ["b", 2.0],
+        }
+    ]
 
 
 def test_other_numbers_may_give_other_answers() -> None:
@@ -245,6 +263,12 @@ def test_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (one.repeats, one.published_questions) == (2, 1)
     assert one.systems == ("published", "transformers", "ours")
     assert set(full["long_64"].systems) == set(SYSTEMS) - {"vllm"}
+    turns = full["long_64"].turns
+    assert turns.count((0, "published")) == 1
+    assert [turn for turn, name in turns if name == "published"] == [0], "it takes long"
+    (few,) = make_plans(texts, only=["short"], systems=("ours", "published", "vllm"), published=3)
+    assert few.systems == ("published", "ours")
+    assert len(few.asked("published")) == 3
 
 
 @pytest.fixture
@@ -298,6 +322,9 @@ def test_the_script_names_its_workloads(capsys: pytest.CaptureFixture[str]) -> N
         main(["--only", "short,medium"])
     assert ended.value.code == 2
     assert "'medium' is no workload; known: short, short_64" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--systems", "ours,theirs"])
+    assert "'theirs' is no system; known: published, vllm" in capsys.readouterr().err
 
 
 def test_an_engine_that_keeps_nothing_computes_more() -> None:

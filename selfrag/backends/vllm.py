@@ -74,6 +74,15 @@ class VLLMEngine(StreamingEngine):
         model = LLM(model=str(folder), dtype=dtype, **chosen)
         return cls(model, fingerprint=fingerprint)
 
+    def forget_prefixes(self) -> None:
+        """Empty the prefix cache; nothing may be running.
+
+        Raises:
+            RuntimeError: something is.
+        """
+        if self._running or not self._llm.reset_prefix_cache():
+            raise RuntimeError("vLLM's prefix cache is in use; poll until nothing runs")
+
     def close(self) -> None:
         """End vLLM's worker, and free its memory."""
         core = self._engine.engine_core

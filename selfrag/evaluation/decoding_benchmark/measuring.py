@@ -1,40 +1,39 @@
 """Asks all systems in turn, A B A B, and keeps what was measured in a file as it goes.
 
 Every turn starts with an empty cache: the same questions come again, and an engine that kept its
-prefixes would not be asked them but be reminded of them. A turn is timed from the first question
-to the last answer; loading and saving are not in it. Each round begins with a measurement of the
-machine, so that the floor is that of the same minutes.
+prefixes would not be asked them but be reminded of them (`turns.py`). Each round begins with a
+measurement of the machine, so that the floor is that of the same minutes.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import platform
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from selfrag import __version__
+from selfrag.evaluation.decoding_benchmark.apart import Apart
 from selfrag.evaluation.decoding_benchmark.floor import Level, Prefixes, levels_of
 from selfrag.evaluation.decoding_benchmark.growing import SHAPE_134M, Shape
 from selfrag.evaluation.decoding_benchmark.machine import Rates, measure_rates
 from selfrag.evaluation.decoding_benchmark.recording import Recorder
 from selfrag.evaluation.decoding_benchmark.systems import (
+    VLLM_SETTINGS,
     Setup,
     chunks,
     fresh_engine,
-    has_vllm,
     open_rag,
-    system,
+    runs_apart,
+    vllm_version,
 )
+from selfrag.evaluation.decoding_benchmark.turns import take_turn
 from selfrag.evaluation.decoding_benchmark.workloads import Workload
-from selfrag.evaluation.memory import peak_memory, reset_peak_memory
 
 RUNS_FILE = "decoding_runs.jsonl"
 
@@ -48,9 +47,7 @@ class Run:
         questions: how many were asked.
         seconds: wall-clock time of all of them.
         prompt_tokens, generated_tokens: of all branches together, as `Usage` counts them.
-        peak_bytes: highest resident memory of the process, the model included; None where the
-            system does not tell, and for vLLM, which works in another process.
-        answers: text and score of each.
+        processor_seconds, peak_bytes, answers: see `Turn`.
     """
 
     workload: str
@@ -58,6 +55,7 @@ class Run:
     repeat: int
     questions: int
     seconds: float
+    processor_seconds: float
     prompt_tokens: int
     generated_tokens: int
     peak_bytes: int | None
@@ -81,6 +79,7 @@ class Plan:
         systems: names, in the order of their turns.
         repeats: how often the turns go round.
         shape: of the model.
+        published_repeats: turns of the published procedure; no more than `repeats`.
     """
 
     workload: Workload
@@ -89,11 +88,17 @@ class Plan:
     systems: tuple[str, ...]
     repeats: int
     shape: Shape = SHAPE_134M
+    published_repeats: int = 3
 
     @property
     def turns(self) -> list[tuple[int, str]]:
         """All turns in order: A B A B."""
-        return [(repeat, name) for repeat in range(self.repeats) for name in self.systems]
+        return [
+            (repeat, name)
+            for repeat in range(self.repeats)
+            for name in self.systems
+            if name != "published" or repeat < self.published_repeats
+        ]
 
     @property
     def key(self) -> str:
@@ -106,6 +111,8 @@ class Plan:
                 "published": workload.published.to_dict(),
                 "questions": self.questions,
                 "published_questions": self.published_questions,
+                "vllm": [vllm_version(), VLLM_SETTINGS],
+                "run": [one.name for one in fields(Run)],
                 "machine": self.machine_key,
             }
         )
@@ -218,7 +225,7 @@ def measure(
         if len(found.rates) <= repeat:
             found.rates.append(measure_rates(setup().weights.model))
             file.add(plan.key, "rates", found.rates[-1].to_dict())
-        for name in plan.systems:
+        for name in (name for turn, name in plan.turns if turn == repeat):
             if (repeat, name) not in found.runs:
                 run = _turn(plan, setup(), repeat, name)
                 found.runs[repeat, name] = run
@@ -252,22 +259,9 @@ def record(workload: Workload, setup: Setup, questions: Sequence[str]) -> list[L
 
 def _turn(plan: Plan, setup: Setup, repeat: int, name: str) -> Run:
     questions = plan.asked(name)
-    gc.collect()
-    with system(name, setup, plan.workload, questions) as ask:
-        told = reset_peak_memory()
-        began = time.perf_counter()
-        answers = ask(questions)
-        seconds = time.perf_counter() - began
-        elsewhere = name == "vllm" or (name == "published" and has_vllm())
-        peak = peak_memory() if told and not elsewhere else None
-    return Run(
-        workload=plan.workload.name,
-        system=name,
-        repeat=repeat,
-        questions=len(questions),
-        seconds=seconds,
-        prompt_tokens=sum(answer.usage.prompt_tokens for answer in answers),
-        generated_tokens=sum(answer.usage.generated_tokens for answer in answers),
-        peak_bytes=peak,
-        answers=tuple((answer.draft or answer.text, answer.score) for answer in answers),
-    )
+    if runs_apart(name):
+        process: Apart = setup.kept(f"{name} apart", lambda: Apart(setup))
+        turn = process.turn(name, plan.workload, questions)
+    else:
+        turn = take_turn(name, setup, plan.workload, questions)
+    return Run(plan.workload.name, name, repeat, len(questions), **asdict(turn))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from retrievers.base import Retriever
 from retrievers.hit import Hit
@@ -26,6 +26,16 @@ class RecordedPassages:
     def fingerprint(self) -> str:
         """That of the retriever."""
         return self._retriever.fingerprint
+
+    def found(self) -> dict[tuple[str, int], tuple[Hit, ...]]:
+        """All that was searched so far, by query and number of passages."""
+        with self._lock:
+            return dict(self._found)
+
+    def add(self, found: Mapping[tuple[str, int], tuple[Hit, ...]]) -> None:
+        """Know what another has found."""
+        with self._lock:
+            self._found.update(found)
 
     def search(self, query: str, k: int) -> list[Hit]:
         """The `k` best passages, best first."""

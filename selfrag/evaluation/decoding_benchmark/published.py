@@ -25,8 +25,8 @@ from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend, Re
 SHORT_TABLE, LONG_TABLE = 5_000, 32_000
 """`logprobs=` of run_short_form.py (L92) and of run_long_form_static.py."""
 
-VLLM_MEMORY = 0.3
-"""Share of the memory that one vLLM engine may take; two are open at the same time."""
+CACHE_BYTES = 2**30
+"""Keys and values of ten continuations with a prompt each."""
 
 
 class PublishedOnTransformers(GenerateBackend):
@@ -70,9 +70,11 @@ class PublishedOnVllm:
     Args:
         folder: checkpoint in the Hugging Face format.
         fingerprint: names weights, tokenizer and dtype.
-        table: entries of a position's table.
+        table: entries of a position's table; the whole vocabulary where it is smaller.
         rows: prompts of one call.
         dtype: as vLLM calls it.
+
+    `table` and `rows` may be changed while nothing waits.
 
     Raises:
         ImportError: vLLM is not installed.
@@ -82,7 +84,7 @@ class PublishedOnVllm:
         self, folder: Path, *, fingerprint: str, table: int, rows: int, dtype: str = "float32"
     ) -> None:
         self.fingerprint = fingerprint
-        self._table, self._rows = table, rows
+        self.table, self.rows = table, rows
         vllm: Any = import_module("vllm")
         self._sampling = vllm.SamplingParams
         self._engine: Any = vllm.LLM(
@@ -90,12 +92,11 @@ class PublishedOnVllm:
             dtype=dtype,
             max_logprobs=-1,
             enable_prefix_caching=False,
-            max_num_seqs=rows,
-            gpu_memory_utilization=VLLM_MEMORY,
+            kv_cache_memory_bytes=CACHE_BYTES,
+            disable_log_stats=True,
         )
         self.context_limit = int(self._engine.llm_engine.model_config.max_model_len)
-        vocabulary = int(self._engine.llm_engine.model_config.get_vocab_size())
-        self._table = min(table, vocabulary)
+        self._vocabulary = int(self._engine.llm_engine.model_config.get_vocab_size())
         self._waiting: list[RunningSequence] = []
         self._finished: list[tuple[int, Draft]] = []
         self._tickets = 0
@@ -110,14 +111,18 @@ class PublishedOnVllm:
     def step(self) -> bool:
         """Answer everything that waits, one call for the passages of one parent."""
         waiting, self._waiting = self._waiting, []
-        for at in range(0, len(waiting), self._rows):
-            self._generate(waiting[at : at + self._rows])
+        for at in range(0, len(waiting), self.rows):
+            self._generate(waiting[at : at + self.rows])
         return False
 
     def poll(self) -> list[tuple[int, Draft]]:
         """Finished drafts since the last poll."""
         finished, self._finished = self._finished, []
         return finished
+
+    def close(self) -> None:
+        """End vLLM's worker, and free its memory."""
+        self._engine.llm_engine.engine_core.shutdown()
 
     def cancel(self, ticket: int) -> None:
         """A call cannot be interrupted."""
@@ -132,7 +137,7 @@ class PublishedOnVllm:
             self._sampling(
                 temperature=0.0,
                 max_tokens=max(1, sequence.generation.max_tokens),
-                logprobs=self._table,
+                logprobs=min(self.table, self._vocabulary),
                 stop_token_ids=sorted(sequence.generation.stop_ids),
                 skip_special_tokens=False,
             )

@@ -13,7 +13,7 @@ from selfrag.evaluation.decoding_benchmark.machine import typical
 from selfrag.evaluation.decoding_benchmark.measuring import Measured, Plan, Run
 from selfrag.evaluation.decoding_benchmark.systems import OTHER_NUMBERS, SYSTEMS
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 SCORE_TOLERANCE = 1e-4
 """By how much scores of two engines may differ in float32."""
 
@@ -43,7 +43,14 @@ def workload_entry(plan: Plan, found: Measured) -> dict[str, Any]:
         name: _in_flight(plan, name) for name in SYSTEMS if medians[name] is not None
     }
     entry["questions"] = {name: len(plan.asked(name)) for name in entry["in_flight"]}
-    entry["repeats"] = plan.repeats
+    entry["repeats"] = {
+        name: sum(turn == name for _, turn in plan.turns) for name in entry["in_flight"]
+    }
+    entry["processor_seconds"] = {
+        name: median(run.processor_seconds for run in runs if run.system == name)
+        for name in entry["in_flight"]
+    }
+    entry["other_answers"] = other_answers(plan.questions, runs)
     entry["peak_bytes"] = {
         name: max(
             (run.peak_bytes for run in runs if run.system == name and run.peak_bytes), default=None
@@ -81,6 +88,26 @@ def agreements(runs: Sequence[Run]) -> dict[str, float]:
         pairs = zip(run.answers, first, strict=True)
         shares.setdefault(run.system, []).extend(_same(*pair) for pair in pairs)
     return {name: sum(values) / len(values) for name, values in shares.items()}
+
+
+def other_answers(questions: Sequence[str], runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Where a system of the same search answered otherwise than the first one, in any turn.
+
+    Two continuations whose scores are equal up to rounding may change places between engines.
+    """
+    same = [run for run in runs if run.system not in OTHER_NUMBERS]
+    found: list[dict[str, Any]] = []
+    for run in same[1:]:
+        for question, answer, first in zip(questions, run.answers, same[0].answers, strict=True):
+            entry = {
+                "system": run.system,
+                "question": question,
+                "answer": list(answer),
+                same[0].system: list(first),
+            }
+            if not _same(answer, first) and entry not in found:
+                found.append(entry)
+    return found
 
 
 def table(values: dict[str, Any]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from selfrag.evaluation.decoding_benchmark.systems import (
     Setup,
     available,
     has_vllm,
+    vllm_version,
 )
 from selfrag.evaluation.decoding_benchmark.workloads import (
     WORKLOADS,
@@ -39,18 +41,20 @@ HEADLINES = ("short", "short_64", "long_64")
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How many questions of a workload, how many of them the published procedure is asked, and
-    whether ours is measured with single points switched off."""
+    """How many questions of a workload, how many of them the published procedure is asked,
+    whether ours is measured with single points switched off, and how many turns the published
+    procedure takes at most."""
 
     questions: int
     published: int
     variants: bool = True
+    published_repeats: int = 3
 
 
 FULL = {
     "short": Amounts(32, 8),
     "short_64": Amounts(64, 8),
-    "long_64": Amounts(64, 4),
+    "long_64": Amounts(64, 1, published_repeats=1),
     "random": Amounts(8, 2),
     "random_64": Amounts(64, 2),
 }
@@ -68,6 +72,8 @@ def make_plans(
     quick: bool = False,
     only: Sequence[str] = (),
     count: int | None = None,
+    published: int | None = None,
+    systems: Sequence[str] = (),
     repeats: int | None = None,
 ) -> list[Plan]:
     """What to measure, in order.
@@ -77,6 +83,8 @@ def make_plans(
         quick: few questions and one turn of each system.
         only: names of workloads; () takes all that the amounts name.
         count: questions of every workload, in place of the amounts.
+        published: questions of the published procedure, in place of the amounts.
+        systems: names; () takes all that the amounts name.
         repeats: turns of each system; by default 3, and 1 when quick.
 
     A system that cannot run here is left out.
@@ -89,15 +97,17 @@ def make_plans(
     plans = []
     for name in chosen:
         amount = amounts.get(name, FULL[name])
-        names = tuple(one for one in known if amount.variants or one in MAIN)
+        wanted = systems or (SYSTEMS if amount.variants else MAIN)
+        names = tuple(one for one in known if one in wanted)
         number = min(count or amount.questions, len(questions))
         plans.append(
             Plan(
                 workload=WORKLOADS[name],
                 questions=tuple(spread(questions, number)),
-                published_questions=min(amount.published, number),
+                published_questions=min(published or amount.published, number),
                 systems=names,
                 repeats=repeats or (1 if quick else 3),
+                published_repeats=amount.published_repeats,
             )
         )
     return plans
@@ -125,8 +135,10 @@ def run_benchmark(
     values: dict[str, Any] = {name: None for name in HEADLINES}
     values |= {"limit_share": None, "tokens": {}, "machine": {}}
     file = RunFile(output)
-    with tempfile.TemporaryDirectory() as scratch:
-        models = _Models(load, RecordedPassages(retriever), output or Path(scratch))
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        closing(_Models(load, RecordedPassages(retriever), output or Path(scratch))) as models,
+    ):
         for plan in plans:
             name = plan.workload.name
             if values["limit_share"] is None:
@@ -136,10 +148,11 @@ def run_benchmark(
             values[name] = workload_entry(plan, found)
             values["tokens"][name] = tokens_entry(plan, list(found.runs.values()))
             values["machine"][name] = typical(found.rates).to_dict()
-    published = "vllm" if has_vllm() else "transformers"
+    vllm = vllm_version()
     values["benchmark"] = {
         "schema_version": REPORT_VERSION,
-        "published_on": published,
+        "published_on": "vllm" if vllm else "transformers",
+        "vllm": vllm,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "dtype": "float32",
@@ -169,11 +182,17 @@ class _Models:
         """Model and passages of a plan."""
         key = (plan.workload.model, plan.shape)
         if self._setup is None or self._key != key:
-            self._setup = None
+            self.close()
             weights = self._load(*key)
             folder = _saved(weights, self._folder / f"model-{plan.workload.model}")
             self._key, self._setup = key, Setup(weights, self._passages, folder)
         return self._setup
+
+    def close(self) -> None:
+        """Let the model go, and close the engines that were loaded with it."""
+        if self._setup is not None:
+            self._setup.close()
+        self._setup = None
 
 
 def _decode_step(plan: Plan, models: _Models, file: RunFile) -> dict[str, float]:
@@ -189,7 +208,9 @@ def _saved(weights: Weights, folder: Path) -> Path | None:
     """The model as a checkpoint for engines that load it themselves; None where there are none."""
     if not has_vllm():
         return None
-    if not (folder / "config.json").is_file():
-        weights.model.save_pretrained(folder)
-        weights.tokenizer.save_pretrained(folder)
+    if not folder.is_dir():
+        part = folder.with_name(f"{folder.name}.part")
+        weights.model.save_pretrained(part)
+        weights.tokenizer.save_pretrained(part)
+        part.rename(folder)
     return folder

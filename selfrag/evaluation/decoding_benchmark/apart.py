@@ -54,7 +54,13 @@ class Apart:
         self._connection, other = context.Pipe()
         self._process = context.Process(
             target=serve,
-            args=(other, replace(setup.weights, model=None), setup.folder, torch.get_num_threads()),
+            args=(
+                other,
+                replace(setup.weights, model=None),
+                setup.folder,
+                setup.eager,
+                torch.get_num_threads(),
+            ),
             daemon=True,
         )
         with _environment({**ENVIRONMENT, **os.environ, "OMP_NUM_THREADS": _threads()}):
@@ -101,13 +107,15 @@ def converse(connection: Any, passages: RecordedPassages, task: tuple[Any, ...])
             return value
 
 
-def serve(connection: Any, weights: Weights, folder: Path | None, threads: int) -> None:
+def serve(
+    connection: Any, weights: Weights, folder: Path | None, eager: bool, threads: int
+) -> None:
     """The process: turns until None arrives."""
     import torch
 
     os.dup2(2, 1)
     torch.set_num_threads(threads)
-    setup = Setup(weights, RecordedPassages(_Asking(connection)), folder)
+    setup = Setup(weights, RecordedPassages(_Asking(connection)), folder, eager)
     serve_turns(connection, setup)
     setup.close()
 

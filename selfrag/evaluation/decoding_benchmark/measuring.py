@@ -80,6 +80,7 @@ class Plan:
         repeats: how often the turns go round.
         shape: of the model.
         published_repeats: turns of the published procedure; no more than `repeats`.
+        eager: see `Setup`.
     """
 
     workload: Workload
@@ -89,6 +90,7 @@ class Plan:
     repeats: int
     shape: Shape = SHAPE_134M
     published_repeats: int = 3
+    eager: bool = False
 
     @property
     def turns(self) -> list[tuple[int, str]]:
@@ -111,7 +113,7 @@ class Plan:
                 "published": workload.published.to_dict(),
                 "questions": self.questions,
                 "published_questions": self.published_questions,
-                "vllm": [vllm_version(), VLLM_SETTINGS],
+                "vllm": [vllm_version(), VLLM_SETTINGS, self.eager],
                 "run": [one.name for one in fields(Run)],
                 "machine": self.machine_key,
             }

@@ -73,6 +73,7 @@ class PublishedOnVllm:
         table: entries of a position's table; the whole vocabulary where it is smaller.
         rows: prompts of one call.
         dtype: as vLLM calls it.
+        eager: without compiled kernels.
 
     `table` and `rows` may be changed while nothing waits.
 
@@ -81,7 +82,14 @@ class PublishedOnVllm:
     """
 
     def __init__(
-        self, folder: Path, *, fingerprint: str, table: int, rows: int, dtype: str = "float32"
+        self,
+        folder: Path,
+        *,
+        fingerprint: str,
+        table: int,
+        rows: int,
+        dtype: str = "float32",
+        eager: bool = False,
     ) -> None:
         self.fingerprint = fingerprint
         self.table, self.rows = table, rows
@@ -92,6 +100,7 @@ class PublishedOnVllm:
             dtype=dtype,
             max_logprobs=-1,
             enable_prefix_caching=False,
+            enforce_eager=eager,
             kv_cache_memory_bytes=CACHE_BYTES,
             disable_log_stats=True,
         )

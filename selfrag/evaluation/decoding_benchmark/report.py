@@ -98,10 +98,11 @@ def other_answers(questions: Sequence[str], runs: Sequence[Run]) -> list[dict[st
     same = [run for run in runs if run.system not in OTHER_NUMBERS]
     found: list[dict[str, Any]] = []
     for run in same[1:]:
-        for question, answer, first in zip(questions, run.answers, same[0].answers, strict=True):
+        pairs = zip(run.answers, same[0].answers, strict=True)
+        for place, (answer, first) in enumerate(pairs):
             entry = {
                 "system": run.system,
-                "question": question,
+                "question": questions[place],
                 "answer": list(answer),
                 same[0].system: list(first),
             }

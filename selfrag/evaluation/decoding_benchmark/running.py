@@ -108,6 +108,7 @@ def make_plans(
                 systems=names,
                 repeats=repeats or (1 if quick else 3),
                 published_repeats=amount.published_repeats,
+                eager=quick,
             )
         )
     return plans
@@ -153,6 +154,7 @@ def run_benchmark(
         "schema_version": REPORT_VERSION,
         "published_on": "vllm" if vllm else "transformers",
         "vllm": vllm,
+        "vllm_compiled": not plans[0].eager if vllm else None,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "dtype": "float32",
@@ -175,17 +177,17 @@ class _Models:
         folder: Path,
     ) -> None:
         self._load, self._passages, self._folder = load, passages, folder
-        self._key: tuple[ModelName, Shape] | None = None
+        self._key: tuple[ModelName, Shape, bool] | None = None
         self._setup: Setup | None = None
 
     def setup(self, plan: Plan) -> Setup:
         """Model and passages of a plan."""
-        key = (plan.workload.model, plan.shape)
+        key = (plan.workload.model, plan.shape, plan.eager)
         if self._setup is None or self._key != key:
             self.close()
-            weights = self._load(*key)
+            weights = self._load(*key[:2])
             folder = _saved(weights, self._folder / f"model-{plan.workload.model}")
-            self._key, self._setup = key, Setup(weights, self._passages, folder)
+            self._key, self._setup = key, Setup(weights, self._passages, folder, plan.eager)
         return self._setup
 
     def close(self) -> None:

@@ -94,6 +94,7 @@ class Setup:
         weights: the model.
         passages: the retriever that all share.
         folder: where the model lies for engines that load it themselves; None without them.
+        eager: vLLM without compiled kernels, which take minutes to make and a little less to run.
         loaded: engines that take long to load, by name; a system clears their caches.
         warm: systems that were warmed up, with their workloads.
     """
@@ -101,6 +102,7 @@ class Setup:
     weights: Weights
     passages: RecordedPassages
     folder: Path | None = None
+    eager: bool = False
     loaded: dict[str, Any] = field(default_factory=dict)
     warm: set[tuple[str, str]] = field(default_factory=set)
 
@@ -221,7 +223,7 @@ def _published(setup: Setup, workload: Workload) -> Backend:
     }
     if has_vllm() and folder is not None:
         engine: PublishedOnVllm = setup.kept(
-            "published", lambda: PublishedOnVllm(folder, **options)
+            "published", lambda: PublishedOnVllm(folder, eager=setup.eager, **options)
         )
         engine.table, engine.rows = options["table"], options["rows"]
         return KeptOpen(engine)
@@ -248,6 +250,7 @@ def _vllm(setup: Setup) -> Backend:
     assert folder is not None, "a model is saved wherever vLLM is installed"
     module = import_module("selfrag.backends.vllm")
     settings = {"dtype": "float32", "fingerprint": setup.weights.fingerprint, **VLLM_SETTINGS}
+    settings["enforce_eager"] = setup.eager
     engine: OnOneThread = setup.kept(
         "vllm", lambda: OnOneThread(lambda: module.VLLMEngine.open(folder, **settings))
     )

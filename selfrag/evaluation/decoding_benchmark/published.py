@@ -103,6 +103,7 @@ class PublishedOnVllm:
             enforce_eager=eager,
             kv_cache_memory_bytes=CACHE_BYTES,
             disable_log_stats=True,
+            use_tqdm_on_load=False,
         )
         self.context_limit = int(self._engine.llm_engine.model_config.max_model_len)
         self._vocabulary = int(self._engine.llm_engine.model_config.get_vocab_size())

@@ -59,10 +59,9 @@ FULL = {
     "random_64": Amounts(64, 2),
 }
 QUICK = {
-    "short": Amounts(3, 1),
-    "short_64": Amounts(8, 1, variants=False),
+    "short": Amounts(2, 1),
+    "short_64": Amounts(6, 1, variants=False),
     "long_64": Amounts(2, 1, variants=False),
-    "random": Amounts(1, 1, variants=False),
 }
 
 

@@ -54,7 +54,12 @@ OTHER_NUMBERS = ("published", INT8)
 SYSTEMS = ("published", *SAME_SEARCH, *VARIANTS, INT8)
 
 
-VLLM_SETTINGS = {"max_num_seqs": ROWS, "block_size": 32, "kv_cache_memory_bytes": 4 * 2**30}
+VLLM_SETTINGS = {
+    "max_num_seqs": ROWS,
+    "block_size": 32,
+    "kv_cache_memory_bytes": 4 * 2**30,
+    "use_tqdm_on_load": False,
+}
 """What our search gives vLLM: as many sequences at once as ours, more memory for keys and values,
 and blocks small enough that prompts of a hundred tokens share some (128 is vLLM's choice on CPUs,
 32 the least for which its kernels are made)."""

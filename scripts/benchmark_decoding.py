@@ -17,9 +17,10 @@ ours          the engine of this package; `ours_without_…` one point less: sha
               batching, stopping when it is known, pruning; `ours_from_store` asks a second time;
               `ours_int8` has weights of 8 bits, and its answers may differ
 
-Workloads: `short` and `short_64` (10 passages, 1 and 64 questions at once), `long_64` (5 passages,
-beam 2, 7 segments) with selfrag-mini grown to 134 million weights; `random` and `random_64` with
-random weights of that shape, where nothing can be pruned. float32 throughout.
+Workloads: `short` and `short_64` (10 passages, 1 and 64 questions at once) with questions of one
+fact, `long_64` (5 passages, beam 2, 7 segments) with those of several steps or several facts, all
+with selfrag-mini grown to 134 million weights; `random` and `random_64` with random weights of
+that shape, where nothing can be pruned. float32 throughout.
 
 `--json` prints one object: {"short": {"published", "vllm", "transformers", "ours", "same_answers",
 "times_floor", …}, "short_64": …, "long_64": …, "limit_share", "tokens", "decode_step", "machine",
@@ -87,7 +88,12 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     from retrievers import open_retriever
     from selfrag.cli.loading import quiet_libraries
     from selfrag.evaluation.decoding_benchmark.running import make_plans, run_benchmark
-    from selfrag.evaluation.questions import DEVELOPMENT_QUESTIONS, read_questions
+    from selfrag.evaluation.decoding_benchmark.workloads import LONG_SECTIONS
+    from selfrag.evaluation.questions import (
+        DEVELOPMENT_QUESTIONS,
+        DEVELOPMENT_TASKS,
+        read_questions,
+    )
     from selfrag.rag import EMBEDDED_INDEX, EMBEDDED_RETRIEVER
 
     quiet_libraries()
@@ -95,6 +101,11 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         torch.set_num_threads(options.threads)
     plans = make_plans(
         [question.asked for question in read_questions(DEVELOPMENT_QUESTIONS)],
+        [
+            question.asked
+            for question in read_questions(DEVELOPMENT_TASKS)
+            if question.section in LONG_SECTIONS
+        ],
         quick=options.quick,
         only=options.only,
         count=options.questions,

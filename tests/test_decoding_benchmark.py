@@ -254,19 +254,22 @@ def test_the_published_procedure_is_asked_fewer_questions(monkeypatch: pytest.Mo
 def test_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "available", lambda name: name != "vllm")
     texts = [f"{number}?" for number in range(100)]
-    full = {plan.workload.name: plan for plan in make_plans(texts)}
+    long_texts = [f"{number}, and why?" for number in range(70)]
+    full = {plan.workload.name: plan for plan in make_plans(texts, long_texts)}
     assert list(full) == ["short", "short_64", "long_64", "random", "random_64"]
     assert len(full["short_64"].questions) == full["short_64"].workload.in_flight == 64
     assert {plan.repeats for plan in full.values()} == {3}
-    (one,) = make_plans(texts, quick=True, only=["long_64"], count=5, repeats=2)
-    assert one.questions == ("0?", "20?", "40?", "60?", "80?")
+    (one,) = make_plans(texts, long_texts, quick=True, only=["long_64"], count=5, repeats=2)
+    assert one.questions == tuple(f"{number}, and why?" for number in (0, 14, 28, 42, 56))
     assert (one.repeats, one.published_questions) == (2, 1)
     assert one.systems == ("published", "transformers", "ours")
     assert set(full["long_64"].systems) == set(SYSTEMS) - {"vllm"}
     turns = full["long_64"].turns
     assert turns.count((0, "published")) == 1
     assert [turn for turn, name in turns if name == "published"] == [0], "it takes long"
-    (few,) = make_plans(texts, only=["short"], systems=("ours", "published", "vllm"), published=3)
+    (few,) = make_plans(
+        texts, long_texts, only=["short"], systems=("ours", "published", "vllm"), published=3
+    )
     assert few.systems == ("published", "ours")
     assert len(few.asked("published")) == 3
 
@@ -281,7 +284,7 @@ def tiny_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tiny_benchmark")
 def test_one_run_from_end_to_end(tmp_path: Path) -> None:
-    plans = make_plans(QUESTIONS, repeats=1, only=["short", "long_64"])
+    plans = make_plans(QUESTIONS, QUESTIONS, repeats=1, only=["short", "long_64"])
     told: list[str] = []
     loaded: list[str] = []
 

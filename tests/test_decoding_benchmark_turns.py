@@ -17,7 +17,7 @@ from selfrag.evaluation.decoding_benchmark import turns
 from selfrag.evaluation.decoding_benchmark.apart import Apart, SystemFailed, converse, serve_turns
 from selfrag.evaluation.decoding_benchmark.keeping import OnOneThread
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages
-from selfrag.evaluation.decoding_benchmark.systems import Setup, fresh_engine
+from selfrag.evaluation.decoding_benchmark.systems import Setup, fresh_engine, system
 from selfrag.evaluation.decoding_benchmark.turns import brief, take_turn
 
 
@@ -31,7 +31,7 @@ def test_a_turn_is_measured() -> None:
 
 def test_a_system_is_warmed_up_once_for_a_workload(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int, int]] = []
-    inner = turns.system
+    inner = system
 
     @contextmanager
     def counting(name: str, made: Setup, load: Any, questions: Any) -> Iterator[Any]:

@@ -67,6 +67,7 @@ QUICK = {
 
 def make_plans(
     questions: Sequence[str],
+    long_questions: Sequence[str],
     *,
     quick: bool = False,
     only: Sequence[str] = (),
@@ -78,7 +79,8 @@ def make_plans(
     """What to measure, in order.
 
     Args:
-        questions: all that there are; each workload takes some, spread evenly.
+        questions: all that there are for the short form; each workload takes some, spread evenly.
+        long_questions: likewise for the long form, whose answers take several segments.
         quick: few questions and one turn of each system.
         only: names of workloads; () takes all that the amounts name.
         count: questions of every workload, in place of the amounts.
@@ -98,11 +100,12 @@ def make_plans(
         amount = amounts.get(name, FULL[name])
         wanted = systems or (SYSTEMS if amount.variants else MAIN)
         names = tuple(one for one in known if one in wanted)
-        number = min(count or amount.questions, len(questions))
+        all_questions = questions if WORKLOADS[name].config.form == "short" else long_questions
+        number = min(count or amount.questions, len(all_questions))
         plans.append(
             Plan(
                 workload=WORKLOADS[name],
-                questions=tuple(spread(questions, number)),
+                questions=tuple(spread(all_questions, number)),
                 published_questions=min(published or amount.published, number),
                 systems=names,
                 repeats=repeats or (1 if quick else 3),

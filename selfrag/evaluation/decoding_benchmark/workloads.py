@@ -1,11 +1,11 @@
 """What the systems are asked: models, procedures, passages, and how many questions at once.
 
-`short` and `short_64`: 10 passages, one expansion. `long_64`: 5 passages, beam 2, at most 7
-segments. Both with the embedded model grown to 134 million weights and its own questions.
-`random` and `random_64`: the short form with random weights of the same shape, where nothing can
-be pruned and every branch writes to its limit. All retrieve for every question (mode "always"),
-so that every system has the same work; the published long form keeps special tokens, without
-which its tree has one level.
+`short` and `short_64`: 10 passages, one expansion, questions of one fact. `long_64`: 5 passages,
+beam 2, at most 7 segments, questions whose answers take several (`LONG_SECTIONS`). All with the
+embedded model grown to 134 million weights and its own questions. `random` and `random_64`: the
+short form with random weights of the same shape, where nothing can be pruned and every branch
+writes to its limit. All retrieve for every question (mode "always"), so that every system has the
+same work; the published long form keeps special tokens, without which its tree has one level.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class Workload:
     table: int
     in_flight: int
 
+
+LONG_SECTIONS = ("two_hop", "three_hop", "long_form")
+"""Kinds of evaluation questions that the long form is asked."""
 
 _SHORT = DecodingConfig(form="short", mode="always", passages=10, max_segment_tokens=100)
 _LONG = DecodingConfig(mode="always", passages=5, beam_width=2, max_segments=7)

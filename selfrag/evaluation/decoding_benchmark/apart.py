@@ -1,7 +1,7 @@
 """A system in a process of its own, which holds its engine from turn to turn.
 
-vLLM runs in one process there (VLLM_ENABLE_V1_MULTIPROCESSING=0): its usual three, which hand
-every step to each other, cost more than they bring where the model is small and cores are few.
+vLLM runs in one process there (VLLM_ENABLE_V1_MULTIPROCESSING=0): its usual three hand every step
+to each other and leave one core to a scheduler, which few cores cannot spare.
 The process has as many threads as this one. It gets the questions and the passages of each turn
 and answers with what `take_turn` measured there; what it prints goes to standard error.
 

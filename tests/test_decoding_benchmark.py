@@ -182,7 +182,9 @@ def test_other_answers_are_seen() -> None:
     assert agreements([run("published", 0, 1.0, ("x", 1.0))]) == {}
     vllm = run("vllm", 0, 1.0, ("a", 1.0), ("c", 2.0))
     numbers = run("ours_int8", 0, 1.0, ("z", 1.0), ("z", 2.0))
-    assert other_answers(QUESTIONS[:2], [numbers, same, vllm, replace(vllm, repeat=1)]) == [
+    runs = [numbers, vllm, same, replace(vllm, repeat=1)]
+    assert agreements(runs) == {"ours_int8": 0, "vllm": 0.5, "transformers": 1}
+    assert other_answers(QUESTIONS[:2], runs) == [
         {
             "system": "vllm",
             "question": QUESTIONS[1],

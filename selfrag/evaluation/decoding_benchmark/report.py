@@ -80,31 +80,33 @@ def agreements(runs: Sequence[Run]) -> dict[str, float]:
     The published procedure is another search and is left out.
     """
     same = [run for run in runs if run.system != "published"]
-    first = next((run.answers for run in same if run.system not in OTHER_NUMBERS), None)
+    first = _compared_with(runs)
     if first is None:
         return {}
     shares: dict[str, list[bool]] = {}
     for run in same:
-        pairs = zip(run.answers, first, strict=True)
+        pairs = zip(run.answers, first.answers, strict=True)
         shares.setdefault(run.system, []).extend(_same(*pair) for pair in pairs)
     return {name: sum(values) / len(values) for name, values in shares.items()}
 
 
 def other_answers(questions: Sequence[str], runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Where a system of the same search answered otherwise than the first one, in any turn.
+    """Where a system of the same search answered otherwise than `agreements` compares with.
 
     Two continuations whose scores are equal up to rounding may change places between engines.
     """
-    same = [run for run in runs if run.system not in OTHER_NUMBERS]
+    base = _compared_with(runs)
+    if base is None:
+        return []
     found: list[dict[str, Any]] = []
-    for run in same[1:]:
-        pairs = zip(run.answers, same[0].answers, strict=True)
+    for run in (run for run in runs if run.system not in OTHER_NUMBERS):
+        pairs = zip(run.answers, base.answers, strict=True)
         for place, (answer, first) in enumerate(pairs):
             entry = {
                 "system": run.system,
                 "question": questions[place],
                 "answer": list(answer),
-                same[0].system: list(first),
+                base.system: list(first),
             }
             if not _same(answer, first) and entry not in found:
                 found.append(entry)
@@ -126,6 +128,15 @@ def table(values: dict[str, Any]) -> Table:
     for key in ("floor_questions_per_second", "times_floor", "same_answers"):
         shown.add_row(key.replace("_", " "), *(_number(values[name][key]) for name in names))
     return shown
+
+
+def _compared_with(runs: Sequence[Run]) -> Run | None:
+    """The first turn of transformers, or else of ours, or else of any that searches alike."""
+    for names in (("transformers",), ("ours",), SYSTEMS):
+        for run in runs:
+            if run.system in names and run.system not in OTHER_NUMBERS:
+                return run
+    return None
 
 
 def _median(runs: Sequence[Run], name: str) -> float | None:

@@ -163,7 +163,8 @@ class Answer:
 
     def to_dict(self, *, tree: bool = False) -> dict[str, Any]:
         """Plain data; the tree only when asked for, since it is large."""
-        data: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        shown = self if tree else dataclasses.replace(self, tree={})  # a tree is long to copy
+        data: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(shown)}
         data["usage"]["saved_at_most"] = self.usage.saved_at_most
         if not tree:
             del data["tree"]

@@ -88,7 +88,8 @@ def test_every_option_reaches_the_library(fake: type[FakeSelfRAG], tmp_path: Pat
         *("--device", "cuda", "--dtype", "bfloat16", "--mode", "always", "--passages", "7"),
         *("--beam-width", "3", "--max-segments", "2", "--procedure", "released-short"),
         *("--config", str(file), "--max-generated-tokens", "9", "--max-retrievals", "0"),
-        *("--max-seconds", "1.5", "--record", "a.sqlite", "--replay", "b.sqlite"),
+        *("--max-seconds", "1.5", "--order", "leaders"),
+        *("--store", "a.sqlite", "--store-limit", "1.5 MB"),
         *("--options", "A=Paris", "--options", "B=x=y"),
     )
     assert result.exit_code == 0, result.stderr
@@ -99,10 +100,11 @@ def test_every_option_reaches_the_library(fake: type[FakeSelfRAG], tmp_path: Pat
         "dtype": "bfloat16",
         "engine": "reference",
         "precision": "int8",
-        "record": Path("a.sqlite"),
-        "replay": Path("b.sqlite"),
+        "cache": Path("a.sqlite"),
+        "cache_bytes": 1_500_000,
         "config": DecodingConfig(
             mode="always",
+            order="leaders",
             passages=7,
             beam_width=3,
             max_segments=2,
@@ -114,6 +116,37 @@ def test_every_option_reaches_the_library(fake: type[FakeSelfRAG], tmp_path: Pat
     (asked,) = fake.asked
     assert asked["budget"] == Budget(9, 0, 1.5)
     assert asked["options"] == {"A": "Paris", "B": "x=y"}
+
+
+@pytest.mark.parametrize("name", ["record", "replay"])
+def test_files_of_model_calls(fake: type[FakeSelfRAG], name: str) -> None:
+    assert ask("What?", f"--{name}", "a.sqlite").exit_code == 0
+    assert fake.made[name] == Path("a.sqlite")
+    assert {"cache", "cache_bytes", "record", "replay"} & fake.made.keys() == {name}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--store", "a", "--record", "b"], "--store and --record exclude each other."),
+        (["--record", "a", "--replay", "b"], "--record and --replay exclude each other."),
+        (["--store-limit", "1GB"], "--store-limit needs --store FILE."),
+        (
+            ["--store", "a", "--store-limit", "much"],
+            "--store-limit got 'much'. Hint: Write it as 4GB",
+        ),
+        (["--store", "a", "--store-limit", "0"], "--store-limit got '0'."),
+        (["--order", "first"], "'first' is not one of 'together', 'leaders'"),
+    ],
+)
+def test_stores_and_orders_that_cannot_be(
+    fake: type[FakeSelfRAG], arguments: list[str], told: str
+) -> None:
+    fake.made = {}
+    result = ask("What?", *arguments)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+    assert not fake.made  # before any model is loaded
 
 
 def test_unknown_options_in_a_file_are_refused(fake: type[FakeSelfRAG], tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ def ask(
     max_segments: Annotated[
         int | None, typer.Option("--max-segments", min=1, help="Segments of the longest answer.")
     ] = None,
+    order: Annotated[
+        Literal["together", "leaders"] | None,
+        typer.Option("--order", help="Branches at once, or leaders first; same answers."),
+    ] = None,
     max_generated_tokens: Annotated[
         int | None, typer.Option("--max-generated-tokens", min=0, help="Hard limit per question.")
     ] = None,
@@ -89,6 +93,14 @@ def ask(
     ] = None,
     max_seconds: Annotated[
         float | None, typer.Option("--max-seconds", min=0.0, help="Hard limit per question.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Keep what was decoded in this file; do not pay twice."),
+    ] = None,
+    store_limit: Annotated[
+        str | None,
+        typer.Option("--store-limit", help="How large the store may grow, as 500MB (1GiB)."),
     ] = None,
     record: Annotated[
         Path | None, typer.Option("--record", help="Record all model calls in this file.")
@@ -116,6 +128,7 @@ def ask(
         check_trace_path(trace)
     if question is not None:
         _check_text(question)
+    cache_bytes = _check_files(store, store_limit, record, replay)
     limits = (max_generated_tokens, max_retrievals, max_seconds)
     keywords: dict[str, Any] = {
         "options": _parse_options(options or []),
@@ -129,6 +142,7 @@ def ask(
             "passages": passages,
             "beam_width": beam_width,
             "max_segments": max_segments,
+            "order": order,
         },
     )
     output = Output(as_json=as_json)
@@ -142,6 +156,8 @@ def ask(
             engine=engine,
             precision=precision,
             config=settings,
+            cache=store,
+            cache_bytes=cache_bytes,
             record=record,
             replay=replay,
         ) as rag,
@@ -158,6 +174,30 @@ def ask(
             answer_prompt(asker)
         else:
             answer_lines(asker, sys.stdin)
+
+
+def _check_files(
+    store: Path | None, limit: str | None, record: Path | None, replay: Path | None
+) -> int | None:
+    """The store's limit in bytes, where one is given; refuses files that exclude each other."""
+    from indexes.choice import parse_memory
+    from indexes.errors import InvalidSetting
+
+    files = {"--store": store, "--record": record, "--replay": replay}
+    given = [name for name, path in files.items() if path is not None]
+    if len(given) > 1:
+        raise InputError(
+            f"{' and '.join(given)} exclude each other.",
+            "A store is shared and bounded, a recording is complete; give one of them.",
+        )
+    if limit is None:
+        return None
+    if store is None:
+        raise InputError("--store-limit needs --store FILE.", "Only a store is bounded.")
+    try:
+        return parse_memory(limit)
+    except InvalidSetting as error:
+        raise InputError(f"--store-limit got {limit!r}.", error.hint) from None
 
 
 def _parse_options(texts: list[str]) -> dict[str, str] | None:

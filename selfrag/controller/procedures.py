@@ -17,7 +17,8 @@ def answer_question(inquiry: Inquiry) -> Steps[Answer]:
     """The generator that answers one question; see `selfrag.requests` for what it yields."""
     inquiry.log.emit("run.started", question=inquiry.question.text)
     answer = yield from _answer(inquiry)
-    inquiry.log.emit("run.finished", answer=answer.to_dict())
+    if inquiry.log.active:  # plain data is built for a listener alone
+        inquiry.log.emit("run.finished", answer=answer.to_dict())
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The highest resident memory of this process since a moment of choice; Linux only."""
+"""Resident memory of this process, now and at its highest since a moment of choice; Linux only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,20 @@ def reset_peak_memory() -> bool:
 
 def peak_memory() -> int | None:
     """The highest resident size since the last reset, in bytes; None where it is not known."""
+    return _status("VmHWM:")
+
+
+def resident_memory() -> int | None:
+    """The resident size now, in bytes; None where it is not known."""
+    return _status("VmRSS:")
+
+
+def _status(name: str) -> int | None:
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
         return None
     for line in lines:
-        if line.startswith("VmHWM:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
     return None

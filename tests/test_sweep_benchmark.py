@@ -106,18 +106,13 @@ def test_another_answer_is_found(tmp_path: Path) -> None:
 
 
 def test_what_is_the_same() -> None:
-    one = {"text": "a", "passages": ["1"], "status": "complete", "score": 1.0}
+    one: dict[str, Any] = {"text": "a", "passages": ["1"], "status": "complete", "score": 1.0}
     assert same(one, {**one, "score": 1.000009})
     assert same({**one, "score": None}, {**one, "score": None})
-    for change in (
-        {"score": 1.00002},
-        {"score": None},
-        {"text": "b"},
-        {"passages": []},
-        {"status": "budget"},
-    ):
-        assert not same(one, {**one, **change})
-        assert not same({**one, **change}, one)
+    others: dict[str, Any] = {"text": "b", "passages": [], "status": "budget", "score": None}
+    for name, value in (*others.items(), ("score", 1.00002)):
+        assert not same(one, {**one, name: value})
+        assert not same({**one, name: value}, one)
 
 
 def test_settings_differ_and_come_again() -> None:

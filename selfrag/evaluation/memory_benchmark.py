@@ -137,4 +137,5 @@ def tiny_model(checkpoint: Checkpoint) -> Any:
         initializer_range=0.4,
     )
     torch.manual_seed(0)
-    return LlamaForCausalLM(config).eval()
+    made: Any = LlamaForCausalLM(config)
+    return made.eval()

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_rag import ListRetriever, passages
 from typer.testing import CliRunner
 
+import retrievers
 from selfrag import rag
 from selfrag.cli.application import application
 from selfrag.expansions import ExpansionStore
@@ -30,7 +32,8 @@ def answer(store: Path) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits half a minute for a lock."""
+    """Nobody waits half a minute for a lock, and no index is loaded."""
+    monkeypatch.setattr(retrievers, "open_retriever", lambda *_: ListRetriever(passages("A cat.")))
     monkeypatch.setattr(rag, "ExpansionStore", functools.partial(ExpansionStore, wait=0.05))
 
 

@@ -46,19 +46,25 @@ def attend_own(
     """Each query over the positions of its own row.
 
     Args:
-        query: `[rows, heads, head_size]`.
+        query: `[rows * width, heads, head_size]`, as many for each row, row after row.
         keys, values: `[rows, key_value_heads, span, head_size]`, views of the cache.
-        hidden: `[rows, span]`, 0 where a row has the position and -inf where it has not; None
-            where all rows have all of them.
+        hidden: `[rows * width, span]`, 0 where a query sees the position and -inf where it does
+            not; None where all see all of them.
         scale: factor of the scores.
     """
-    rows, heads, size = query.shape
-    shared, span = keys.shape[1], keys.shape[2]
-    group = heads // shared
-    folded = query.view(rows, shared, group, size)
-    mask = None if hidden is None else hidden[:, None, None].expand(rows, 1, group, span)
+    queries, heads, size = query.shape
+    rows, shared, span = keys.shape[:3]
+    width, group = queries // rows, heads // shared
+    folded = query.view(rows, width, shared, group, size).transpose(1, 2)
+    folded = folded.reshape(rows, shared, width * group, size)
+    mask = None
+    if hidden is not None:
+        mask = hidden.view(rows, 1, width, 1, span).expand(rows, 1, width, group, span)
+        mask = mask.reshape(rows, 1, width * group, span)
     output, log_sum = _attend(folded, keys, values, mask, False, scale)
-    return Part(output.reshape(rows, heads, size), log_sum.reshape(rows, heads))
+    output = output.view(rows, shared, width, group, size).transpose(1, 2)
+    log_sum = log_sum.view(rows, shared, width, group).transpose(1, 2)
+    return Part(output.reshape(queries, heads, size), log_sum.reshape(queries, heads))
 
 
 def attend_all(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Part:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from decoding.engine.keyvalues import RowCache, Stretch
-from decoding.engine.llama import Running, Shared
 from decoding.engine.prefixes import Block, PrefixNode
+from decoding.engine.rows import Running, Shared
 from decoding.engine.sequence import RunningSequence
+from decoding.engine.speculation import Speculator
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +26,7 @@ class Row:
         own: positions in its row of the cache, copied ones included.
         index: its row of the cache.
         reading: whether its prompt has been computed, so that it takes part in decode steps.
+        speculator: guesses what it goes on with.
     """
 
     sequence: RunningSequence
@@ -34,6 +36,10 @@ class Row:
     own: int
     index: int
     reading: bool = False
+    speculator: Speculator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.speculator = Speculator(self.sequence)
 
     @property
     def computed(self) -> int:
@@ -92,13 +98,23 @@ def _rows_of(indices: list[int]) -> slice | torch.Tensor:
     return torch.tensor(indices)
 
 
-def running(cache: RowCache, rows: Sequence[Row], shared: Sequence[Shared]) -> Running | None:
-    """The decode step of rows that have read their prompts."""
+def running(
+    cache: RowCache,
+    rows: Sequence[Row],
+    shared: Sequence[Shared],
+    drafts: Sequence[tuple[int, ...]],
+) -> Running | None:
+    """The decode step of rows that have read their prompts, with what is drafted for each."""
     if not rows:
         return None
-    ids = [row.sequence.last_id for row in rows]
-    positions = [row.computed for row in rows]
-    return Running(cache, ids, positions, [row.own for row in rows], shared)
+    ids, positions, own = list[int](), list[int](), list[int]()
+    for row, draft in zip(rows, drafts, strict=True):
+        width = 1 + len(draft)
+        ids += (row.sequence.last_id, *draft)
+        positions += range(row.computed, row.computed + width)
+        own += range(row.own, row.own + width)
+    widths = [1 + len(draft) for draft in drafts] if any(drafts) else ()
+    return Running(cache, ids, positions, own, shared, widths)
 
 
 def compact(cache: RowCache, rows: list[Row], gone: set[Row]) -> list[Row]:

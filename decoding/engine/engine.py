@@ -1,13 +1,13 @@
 """Continuous batching: sequences join and leave the batch at every step.
 
 The engine owns its rows, caches and queue and is driven from one thread through `Backend`. A step
-is one pass of the model: one new token for every running row, and as much of the waiting prompts
-as fits. It never moves the vocabulary's width to the host.
+is one pass of the model: one new token for every running row (and some guessed ones, where rows are
+few), and as much of the waiting prompts as fits. It never moves the vocabulary's width to the host.
 """
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -15,16 +15,19 @@ import torch
 from decoding.engine.batch import Row, compact, running, shared_prefixes
 from decoding.engine.graphs import DecodeGraphs
 from decoding.engine.keyvalues import KeyValueShape
-from decoding.engine.llama import LlamaRunner, Shared
+from decoding.engine.llama import LlamaRunner
 from decoding.engine.memory import CacheMemory
 from decoding.engine.precision import warn_if_slow
 from decoding.engine.prefill import PrefillQueue
 from decoding.engine.readings import gather
+from decoding.engine.rows import Shared
+from decoding.engine.speculation import drafts as drafts_of
 from decoding.generation import Draft, Generation
 from decoding.queue import RequestQueue
 
 _DEFAULT_POSITIONS = 32_768
 _DEFAULT_LIMIT = 4 * 2**30
+_SPECULATION = 8
 
 
 class BatchedEngine(RequestQueue):
@@ -39,6 +42,9 @@ class BatchedEngine(RequestQueue):
         cache_bytes: memory for keys and values, of running rows and kept prefixes together.
             None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
             precision) or, on CUDA, half of the device's free memory.
+        speculation: tokens up to which a decode step is filled with guesses from the rows' own
+            texts, which are verified (docs/engines.md); 0 guesses nothing. None is SPEC on the CPU
+            and 0 elsewhere, where it was never measured.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class BatchedEngine(RequestQueue):
         max_rows: int = 64,
         prefill_tokens: int = 8_192,
         cache_bytes: int | None = None,
+        speculation: int | None = None,
     ) -> None:
         super().__init__(int(model.config.max_position_embeddings))
         self.fingerprint = fingerprint
@@ -62,6 +69,9 @@ class BatchedEngine(RequestQueue):
         self._graphs = DecodeGraphs(self._runner) if shape.device.type == "cuda" else None
         self._max_rows = max_rows
         self._prefill_tokens = prefill_tokens
+        if speculation is None:
+            speculation = _SPECULATION if shape.device.type == "cpu" else 0
+        self._speculation = speculation
         self._rows: list[Row] = []
         self._shared: list[Shared] | None = None
         self.forwarded_tokens = 0
@@ -83,7 +93,9 @@ class BatchedEngine(RequestQueue):
         if self._shared is None:
             self._shared = shared_prefixes(decoding)
         fresh = self._prefill.take(self._prefill_tokens, self._memory.rows)
-        batch = running(self._memory.rows, decoding, self._shared)
+        computed = len(decoding) + sum(len(item.ids) for item in fresh)
+        drafts = drafts_of([row.speculator for row in decoding], self._speculation - computed)
+        batch = running(self._memory.rows, decoding, self._shared, drafts)
         if batch is None and not fresh:
             return False
         logits = None
@@ -91,20 +103,24 @@ class BatchedEngine(RequestQueue):
             logits = self._graphs.run(batch, len(self._rows))
         if logits is None:
             logits = self._runner.forward(batch, fresh)
-        self.forwarded_tokens += len(decoding) + sum(len(item.ids) for item in fresh)
+        self.forwarded_tokens += computed + sum(map(len, drafts))
         for row in decoding:
             row.own += 1
         joined = self._prefill.advance()
         if joined:
             self._shared = None
         if logits is not None:
-            readers = [*decoding, *joined]
-            readings = gather(logits, [row.sequence.wanted_ids for row in readers])
+            drafted = [*zip(decoding, drafts, strict=True), *((row, ()) for row in joined)]
+            wanted = [row.sequence.wanted_behind(len(draft)) for row, draft in drafted]
+            readings = iter(gather(logits, list(chain.from_iterable(wanted))))
             done = set()
-            for row, reading in zip(readers, readings, strict=True):
-                finish = row.sequence.advance(*reading)
+            for row, draft in drafted:
+                found = list(islice(readings, 1 + len(draft)))
+                used, finish = row.sequence.follow(draft, found)
+                row.own += used - 1
+                row.speculator.learn(len(draft), used - 1)
                 if finish is not None:
-                    next_id = None if finish == "cut" else reading[0]
+                    next_id = None if finish == "cut" else found[used - 1][0]
                     self._finish(row, row.sequence.partial.freeze(finish, next_id))
                     done.add(row)
             self._remove(done)

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from decoding.engine.llama import LlamaRunner, RowsPass, Running, beyond
+from decoding.engine.llama import LlamaRunner
+from decoding.engine.rows import RowsPass, Running, beyond
 
 _SPAN_STEP = 128
 
@@ -51,7 +52,7 @@ class DecodeGraphs:
         rows = 1 << (count - 1).bit_length()
         span = -(-(max(running.own) + 1) // _SPAN_STEP) * _SPAN_STEP
         span = min(span, cache.capacity)
-        if running.shared or used > count or rows > cache.rows:
+        if running.shared or running.widths or used > count or rows > cache.rows:
             return None
         place = (cache.keys.data_ptr(), cache.values.data_ptr())
         if place != self._place:

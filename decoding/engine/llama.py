@@ -16,42 +16,10 @@ import torch
 from torch import Tensor
 
 from decoding.engine.architecture import check_architecture
-from decoding.engine.attention import (
-    Part,
-    attend_all,
-    attend_causal,
-    attend_own,
-    merge,
-    merge_into,
-)
-from decoding.engine.keyvalues import RowCache, Stretch
+from decoding.engine.attention import Part, attend_all, attend_causal, merge
+from decoding.engine.keyvalues import Stretch
 from decoding.engine.projections import Product, Projections, may_pack
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """A prefix that some of the running rows read together."""
-
-    stretch: Stretch
-    rows: slice | Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """One new token for each of the rows `0..len(ids)-1` of a cache.
-
-    Attributes:
-        ids: the new token of each row.
-        positions: its position in the row's text.
-        own: its place in the row's own cache.
-        shared: what rows see besides.
-    """
-
-    cache: RowCache
-    ids: Sequence[int]
-    positions: Sequence[int]
-    own: Sequence[int]
-    shared: Sequence[Shared] = ()
+from decoding.engine.rows import RowsPass, Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +66,7 @@ class LlamaRunner:
 
     @torch.inference_mode()
     def forward(self, running: Running | None, fresh: Sequence[Fresh]) -> Tensor | None:
-        """Logits `[readers, vocabulary]`, float32: running rows, then fresh ones that read.
+        """Logits `[readers, vocabulary]`, float32: running rows' tokens, then fresh ones that read.
 
         None where nobody reads.
         """
@@ -181,64 +149,6 @@ class LlamaRunner:
         heads = projected.view(projected.shape[0], turned + self._keys, -1)
         rotated = _rotate(heads[:, :turned], cosine, sine)
         return rotated[:, :queries], rotated[:, queries:], heads[:, turned:]
-
-
-class RowsPass:
-    """The running rows' part of a pass: what does not change from layer to layer.
-
-    Args:
-        cache: what the rows hold themselves.
-        own: `[rows]`, the place of each row's new token in its part of the cache.
-        span: places that are read; no row's new token lies behind them.
-        hidden: `[rows, span]`, see `attend_own`.
-        shared: what rows see besides.
-    """
-
-    def __init__(
-        self,
-        cache: RowCache,
-        own: Tensor,
-        span: int,
-        hidden: Tensor | None,
-        shared: Sequence[Shared] = (),
-    ) -> None:
-        self.count = own.shape[0]
-        self._cache, self._own, self._span = cache, own, span
-        self._hidden, self._shared = hidden, shared
-        self._rows = torch.arange(self.count, device=own.device)
-
-    @classmethod
-    def of(cls, running: Running, place: Tensor) -> RowsPass:
-        """Bring a decode step to where the tensor `place` is, in its type."""
-        own, span = torch.tensor(running.own, device=place.device), max(running.own) + 1
-        level = min(running.own) == max(running.own)
-        hidden = None if level else beyond(own, span, place.dtype)
-        return cls(running.cache, own, span, hidden, running.shared)
-
-    def write(self, layer: int, key: Tensor, value: Tensor) -> None:
-        """Put the new positions, `[rows, key_value_heads, head_size]`, into the cache."""
-        self._cache.keys[layer][self._rows, :, self._own] = key
-        self._cache.values[layer][self._rows, :, self._own] = value
-
-    def attend(self, layer: int, query: Tensor, scale: float) -> Tensor:
-        """`[rows, heads, head_size]`, over the rows' own positions and what they share."""
-        count = query.shape[0]
-        keys = self._cache.keys[layer][:count, :, : self._span]
-        values = self._cache.values[layer][:count, :, : self._span]
-        whole = attend_own(query, keys, values, self._hidden, scale)
-        for shared in self._shared:
-            keys, values = shared.stretch.keys[layer], shared.stretch.values[layer]
-            part = attend_all(query[shared.rows], keys, values, scale)
-            merge_into(whole, shared.rows, part)
-        return whole.output
-
-
-def beyond(own: Tensor, span: int, dtype: torch.dtype) -> Tensor:
-    """`[rows, span]`: 0 up to each row's newest place and -inf behind it."""
-    later = torch.arange(span, device=own.device) > own[:, None]
-    return torch.zeros(later.shape, dtype=dtype, device=own.device).masked_fill_(
-        later, float("-inf")
-    )
 
 
 def _rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

@@ -37,7 +37,14 @@ class RunningSequence:
     @property
     def wanted_ids(self) -> tuple[int, ...]:
         """Ids whose log-probabilities the next position must give: read, choosable, forced."""
+        return self._wanted_at(len(self.partial.token_ids))
+
+    def wanted_behind(self, drafted: int) -> list[tuple[int, ...]]:
+        """The same of the next position and of those behind so many drafted ids."""
         position = len(self.partial.token_ids)
+        return [self._wanted_at(at) for at in range(position, position + drafted + 1)]
+
+    def _wanted_at(self, position: int) -> tuple[int, ...]:
         first = self.generation.first_ids if position == 0 else ()
         forced = self.generation.forced_ids[position : position + 1]
         return (*self.generation.read_ids, *first, *forced)
@@ -80,6 +87,24 @@ class RunningSequence:
         if self.watch is not None and self.watch(partial):
             return "cut"
         return None
+
+    def follow(
+        self, drafted: Sequence[int], readings: Sequence[tuple[int, float, tuple[float, ...]]]
+    ) -> tuple[int, Finish | None]:
+        """Extend by results of the next position and behind drafted ids, while those are right.
+
+        Args:
+            drafted: ids that were computed before it was known what is appended.
+            readings: arguments of `advance`, one more than ids.
+
+        Returns:
+            How many results were used, one at least, and the reason if the sequence ends there.
+        """
+        for used, reading in enumerate(readings, start=1):
+            finish = self.advance(*reading)
+            if finish is not None or self.last_id not in drafted[used - 1 : used]:
+                return used, finish
+        raise AssertionError("there is one reading more than drafted ids")
 
 
 def preferred(choices: Sequence[float], offsets: Sequence[float]) -> int:

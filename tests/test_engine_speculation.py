@@ -20,9 +20,10 @@ from engine_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoding.engine.lookup import LONGEST, PromptLookup
+import decoding.engine.speculation as speculation_module
+from decoding.engine.lookup import LONGEST, Lookup
 from decoding.engine.sequence import RunningSequence
-from decoding.engine.speculation import Speculator, drafts
+from decoding.engine.speculation import Guesser, Speculation
 from decoding.generation import Draft, Generation, PartialDraft
 from decoding.reference import ReferenceEngine
 from decoding.resuming import continuation, joined
@@ -47,33 +48,41 @@ def steps(engine: Any, request: Generation) -> tuple[Draft, int]:
 def guess_from(ids: tuple[int, ...], monkeypatch: pytest.MonkeyPatch, reach: int = 50) -> None:
     """Guess, in the place of the lookup, what stands in a list of ids that belong to a draft."""
 
-    def guess(speculator: Speculator, most: int) -> tuple[int, ...]:
-        written = len(speculator.sequence.partial.token_ids)
+    def guess(guesser: Guesser, most: int, others: Lookup) -> tuple[int, ...]:
+        written = len(guesser.sequence.partial.token_ids)
         return ids[written : written + min(most, reach)]
 
-    monkeypatch.setattr(Speculator, "_looked_up", guess)
+    monkeypatch.setattr(Guesser, "_looked_up", guess)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 9), st.data())
 def test_what_followed_the_latest_longest_run(ids: list[int], most: int, data: Any) -> None:
     known = data.draw(st.integers(0, len(ids)))
-    lookup = PromptLookup(ids[:known])
+    lookup = Lookup(ids[:known])
     for token in ids[known:]:
         lookup.extend([token])
+    last = data.draw(st.sampled_from([ids, [0, 1], [3], [2, 2, 9, 1, 0]]))
+    shortest = data.draw(st.integers(1, LONGEST))
     expected: list[int] = []
-    for length in range(LONGEST, 0, -1):
-        places = [at for at in range(length, len(ids)) if ids[at - length : at] == ids[-length:]]
+    for length in range(min(LONGEST, len(last)), shortest - 1, -1):
+        run = last[-length:]
+        places = [at for at in range(length, len(ids)) if ids[at - length : at] == run]
         if places:
             expected = ids[places[-1] : places[-1] + most]
             break
-    assert lookup.guess(most) == tuple(expected)
-    assert len(lookup) == len(ids)
+    assert lookup.behind(tuple(last[-LONGEST:]), most, shortest) == tuple(expected)
+    assert lookup.last == tuple(ids[-LONGEST:]) and len(lookup) == len(ids)
 
 
-def test_a_new_id_leads_nowhere() -> None:
-    assert PromptLookup([1, 2, 3]).guess(4) == ()
-    assert PromptLookup([1, 2, 3, 1]).guess(4) == (2, 3, 1)
-    assert PromptLookup([]).guess(4) == ()
+def test_what_follows_by_hand() -> None:
+    lookup = Lookup([1, 2, 3, 1, 2, 4, 1])
+    assert lookup.last == (2, 4, 1)
+    assert lookup.behind((9, 1, 2), 3) == (4, 1), "the latest place of 1 2"
+    assert lookup.behind((3, 1, 2), 1) == (4,)
+    assert lookup.behind((2, 3), 9) == (1, 2, 4, 1)
+    assert lookup.behind((9, 2), 3, shortest=2) == ()
+    assert lookup.behind((9, 2), 1) == (4,)
+    assert lookup.behind((5,), 4) == lookup.behind((), 4) == Lookup().behind((1,), 4) == ()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -111,15 +120,15 @@ def test_equals_the_reference_whatever_is_guessed(
     }
     draw = random.Random(seed)
 
-    def guess(speculator: Speculator, most: int) -> tuple[int, ...]:
-        written = len(speculator.sequence.partial.token_ids)
-        ahead = known[id(speculator.sequence.generation)][written:]
+    def guess(guesser: Guesser, most: int, others: Lookup) -> tuple[int, ...]:
+        written = len(guesser.sequence.partial.token_ids)
+        ahead = known[id(guesser.sequence.generation)][written:]
         ids = [token if draw.random() < right else draw.randrange(VOCABULARY) for token in ahead]
         return tuple(token for token in [*ids, 7, 8] if token is not None)[:most]
 
     engine = batched(speculation=speculation, max_rows=max_rows, cache_bytes=cache_bytes)
     with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(Speculator, "_looked_up", guess)
+        patching.setattr(Guesser, "_looked_up", guess)
         found = run(engine, requests, wait=wait)
     for ours, draft in zip(found, expected, strict=True):
         assert_same(ours, draft)
@@ -143,11 +152,11 @@ def test_wrong_guesses_get_short(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = next(token for token in range(VOCABULARY) if token not in expected.token_ids)
     asked = []
 
-    def guess(speculator: Speculator, most: int) -> tuple[int, ...]:
+    def guess(guesser: Guesser, most: int, others: Lookup) -> tuple[int, ...]:
         asked.append(most)
         return (wrong,) * most
 
-    monkeypatch.setattr(Speculator, "_looked_up", guess)
+    monkeypatch.setattr(Guesser, "_looked_up", guess)
     engine = batched(speculation=8)
     draft, count = steps(engine, request)
     assert_same(draft, expected)
@@ -237,15 +246,37 @@ def test_forced_ids_need_no_guess() -> None:
     assert count <= 1 + 2 + 2, "the prompt, two passes of seven, two more tokens at most"
 
 
+def test_texts_that_were_written_are_guessed_again() -> None:
+    request = Generation(PROMPT, max_tokens=12, read_ids=(9,))
+    engine = batched(speculation=5)
+    steps(engine, request)
+    again, count = steps(engine, request)
+    assert_same(again, *reference(request))
+    assert count == 3, "5, 5 and 3 positions, the first of them the one behind the prompt"
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speculation_module, "_REMEMBERED", 20)
+    speculation = Speculation(8)
+    for ticket in range(50):
+        sequence = RunningSequence(ticket, Generation(PROMPT, max_tokens=4), None)
+        sequence.partial.token_ids += [ticket, 6]
+        speculation.drafts([sequence], 0)
+        speculation.finish(sequence, 7)
+        assert speculation._written.last == (ticket, 6, 7)
+        assert len(speculation._written) <= 20 + 6
+        assert not speculation._guessers
+
+
 def test_room_is_shared_out() -> None:
-    def asking(length: int) -> Speculator:
-        request = Generation((1,), max_tokens=20, forced_ids=tuple(range(length)))
-        return Speculator(RunningSequence(1, request, None))
+    def lengths(asked: list[int], size: int, others: int = 0) -> list[int]:
+        sequences = [
+            RunningSequence(ticket, Generation((1,), 20, forced_ids=tuple(range(length))), None)
+            for ticket, length in enumerate(asked)
+        ]
+        return [len(draft) for draft in Speculation(size).drafts(sequences, others)]
 
-    def lengths(asked: list[int], room: int) -> list[int]:
-        return [len(draft) for draft in drafts([asking(length) for length in asked], room)]
-
-    assert lengths([5, 1, 0, 9], 20) == [5, 1, 0, 9]
-    assert lengths([5, 1, 0, 9], 8) == [3, 1, 0, 4]
-    assert lengths([5, 5, 5], 2) == [0, 1, 1]
-    assert lengths([5, 5], 0) == lengths([5, 5], -3) == [0, 0]
+    assert lengths([5, 1, 0, 9], 24) == [5, 1, 0, 9]
+    assert lengths([5, 1, 0, 9], 24, others=12) == lengths([5, 1, 0, 9], 12) == [3, 1, 0, 4]
+    assert lengths([5, 5, 5], 5) == [0, 1, 1]
+    assert lengths([5, 5], 2) == lengths([5, 5], 0) == lengths([5, 5], 9, others=30) == [0, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -11,7 +11,6 @@ from decoding.engine.keyvalues import RowCache, Stretch
 from decoding.engine.prefixes import Block, PrefixNode
 from decoding.engine.rows import Running, Shared
 from decoding.engine.sequence import RunningSequence
-from decoding.engine.speculation import Speculator
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +25,6 @@ class Row:
         own: positions in its row of the cache, copied ones included.
         index: its row of the cache.
         reading: whether its prompt has been computed, so that it takes part in decode steps.
-        speculator: guesses what it goes on with.
     """
 
     sequence: RunningSequence
@@ -36,10 +34,6 @@ class Row:
     own: int
     index: int
     reading: bool = False
-    speculator: Speculator = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.speculator = Speculator(self.sequence)
 
     @property
     def computed(self) -> int:

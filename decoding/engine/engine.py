@@ -21,7 +21,7 @@ from decoding.engine.precision import warn_if_slow
 from decoding.engine.prefill import PrefillQueue
 from decoding.engine.readings import gather
 from decoding.engine.rows import Shared
-from decoding.engine.speculation import drafts as drafts_of
+from decoding.engine.speculation import Speculation
 from decoding.generation import Draft, Generation
 from decoding.queue import RequestQueue
 
@@ -42,9 +42,9 @@ class BatchedEngine(RequestQueue):
         cache_bytes: memory for keys and values, of running rows and kept prefixes together.
             None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
             precision) or, on CUDA, half of the device's free memory.
-        speculation: tokens up to which a decode step is filled with guesses from the rows' own
-            texts, which are verified (docs/engines.md); 0 guesses nothing. None is SPEC on the CPU
-            and 0 elsewhere, where it was never measured.
+        speculation: tokens up to which a decode step is filled with guesses, which are verified
+            (docs/engines.md); 0 guesses nothing. None is 8 on the CPU and 0 elsewhere, where it
+            was never measured.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class BatchedEngine(RequestQueue):
         self._prefill_tokens = prefill_tokens
         if speculation is None:
             speculation = _SPECULATION if shape.device.type == "cpu" else 0
-        self._speculation = speculation
+        self._speculation = Speculation(speculation)
         self._rows: list[Row] = []
         self._shared: list[Shared] | None = None
         self.forwarded_tokens = 0
@@ -93,8 +93,8 @@ class BatchedEngine(RequestQueue):
         if self._shared is None:
             self._shared = shared_prefixes(decoding)
         fresh = self._prefill.take(self._prefill_tokens, self._memory.rows)
-        computed = len(decoding) + sum(len(item.ids) for item in fresh)
-        drafts = drafts_of([row.speculator for row in decoding], self._speculation - computed)
+        read = sum(len(item.ids) for item in fresh)
+        drafts = self._speculation.drafts([row.sequence for row in decoding], read)
         batch = running(self._memory.rows, decoding, self._shared, drafts)
         if batch is None and not fresh:
             return False
@@ -103,7 +103,7 @@ class BatchedEngine(RequestQueue):
             logits = self._graphs.run(batch, len(self._rows))
         if logits is None:
             logits = self._runner.forward(batch, fresh)
-        self.forwarded_tokens += computed + sum(map(len, drafts))
+        self.forwarded_tokens += read + sum(1 + len(draft) for draft in drafts)
         for row in decoding:
             row.own += 1
         joined = self._prefill.advance()
@@ -118,7 +118,7 @@ class BatchedEngine(RequestQueue):
                 found = list(islice(readings, 1 + len(draft)))
                 used, finish = row.sequence.follow(draft, found)
                 row.own += used - 1
-                row.speculator.learn(len(draft), used - 1)
+                self._speculation.learn(row.sequence, len(draft), used - 1)
                 if finish is not None:
                     next_id = None if finish == "cut" else found[used - 1][0]
                     self._finish(row, row.sequence.partial.freeze(finish, next_id))
@@ -164,6 +164,7 @@ class BatchedEngine(RequestQueue):
     def _finish(self, row: Row, draft: Draft) -> None:
         """Hand the draft over and leave what was computed in the tree."""
         self._finished.append((row.sequence.ticket, draft))
+        self._speculation.finish(row.sequence, draft.next_id)
         self._memory.keep(row, self._rows)
 
     def _remove(self, done: set[Row]) -> None:

@@ -49,7 +49,7 @@ def _step_seconds(model: Any, batch: int, prompt_tokens: int, steps: int) -> lis
     generator = torch.Generator().manual_seed(0)
     high = int(model.config.vocab_size)
     prompts = torch.randint(3, high, (batch, prompt_tokens), generator=generator).tolist()
-    engine = BatchedEngine(model, fingerprint="decode step", max_rows=batch)
+    engine = BatchedEngine(model, fingerprint="decode step", max_rows=batch, speculation=0)
     tickets = [engine.submit(Generation(tuple(ids), max_tokens=steps)) for ids in prompts]
     while not all(engine.progress(ticket) for ticket in tickets):
         engine.step()

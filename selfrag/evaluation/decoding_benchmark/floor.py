@@ -16,6 +16,9 @@ second ones, …):
   branches that still run, and what those have written.
 - `layers`, `head` and the bandwidth are `machine.Rates`, measured in the same run.
 
+Decode steps are counted one token at a time, as in a search that does not speculate: guesses that
+come true take several tokens in one pass, which may be less than this.
+
 It assumes that all questions move in step, so that batches are as large as they can be, and it
 leaves out attention within a prefill, norms and embeddings: a little too low, never too high.
 """

@@ -247,7 +247,7 @@ def record(workload: Workload, setup: Setup, questions: Sequence[str]) -> list[L
 
     Asked one after the other, so that it is known which call is whose.
     """
-    recorder = Recorder(fresh_engine(setup.weights))
+    recorder = Recorder(fresh_engine(setup.weights, speculation=0))
     known, levels = Prefixes(), list[Level]()
     with open_rag(setup, workload.config, recorder) as rag:
         for chunk in chunks(questions, workload.in_flight):

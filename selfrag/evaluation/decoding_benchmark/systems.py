@@ -45,6 +45,7 @@ VARIANTS = (
     "ours_without_batching",
     "ours_without_stopping",
     "ours_without_pruning",
+    "ours_without_speculation",
     "ours_from_store",
 )
 INT8 = "ours_int8"
@@ -194,6 +195,8 @@ def _engine(name: str, weights: Weights) -> Backend:
         return UnsharedEngine(weights.model, fingerprint=weights.fingerprint, max_rows=ROWS)
     if name == "ours_without_batching":
         return fresh_engine(weights, max_rows=1)
+    if name == "ours_without_speculation":
+        return fresh_engine(weights, speculation=0)
     engine = fresh_engine(weights)
     if name == "ours_without_stopping":
         return RunsToTheEnd(engine, frozenset(weights.vocabulary.eos_ids))

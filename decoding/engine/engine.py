@@ -27,7 +27,7 @@ from decoding.queue import RequestQueue
 
 _DEFAULT_POSITIONS = 32_768
 _DEFAULT_LIMIT = 4 * 2**30
-_SPECULATION = 8
+_SPECULATION = 16
 
 
 class BatchedEngine(RequestQueue):
@@ -43,7 +43,7 @@ class BatchedEngine(RequestQueue):
             None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
             precision) or, on CUDA, half of the device's free memory.
         speculation: tokens up to which a decode step is filled with guesses, which are verified
-            (docs/engines.md); 0 guesses nothing. None is 8 on the CPU and 0 elsewhere, where it
+            (docs/engines.md); 0 guesses nothing. None is 16 on the CPU and 0 elsewhere, where it
             was never measured.
     """
 

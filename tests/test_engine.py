@@ -67,7 +67,7 @@ def test_the_batch_does_not_matter() -> None:
 def test_a_known_prefix_is_not_computed_again() -> None:
     request = Generation(tuple(range(50)), max_tokens=4, read_ids=(1, 2))
     longer = Generation((*range(50), 60, 61), max_tokens=4, read_ids=(1, 2))
-    engine, fresh = batched(), batched()
+    engine, fresh = batched(speculation=0), batched(speculation=0)
     first, again, extended = (run(engine, [item])[0] for item in (request, request, longer))
     assert_same(again, first)
     assert_same(extended, run(fresh, [longer])[0])

@@ -114,7 +114,8 @@ def test_with_a_model(engine: str) -> None:
             assert found.log_probabilities == pytest.approx(whole.log_probabilities, abs=1e-5)
             assert set(found.readings) == set(whole.readings)
             for position, values in whole.readings.items():
-                assert found.readings[position] == pytest.approx(values, abs=1e-5)
+                # Logarithms: what float32 leaves of them depends on how many tokens a pass takes.
+                assert found.readings[position] == pytest.approx(values, abs=2e-5)
 
 
 def test_a_draft_that_is_too_long_is_refused() -> None:

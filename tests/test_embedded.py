@@ -57,6 +57,15 @@ def test_batch_stream_and_async_answer_alike(rag: SelfRAG, answers: list[Answer]
     assert_same_answer(asyncio.run(rag.aask(QUESTIONS[0])), answers[0], 1e-5)
 
 
+def test_guessed_tokens_change_no_answer(
+    answers: list[Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("decoding.engine.engine._SPECULATION", 0)
+    with SelfRAG.from_pretrained() as plain:
+        for question, answer in zip(QUESTIONS, answers, strict=True):
+            assert_same_answer(plain.ask(question), answer, 1e-5)
+
+
 def test_a_recording_replays_without_the_weights(tmp_path: Path, answers: list[Answer]) -> None:
     path = tmp_path / "run.sqlite"
     with SelfRAG.from_pretrained(record=path) as rag:

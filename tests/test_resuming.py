@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from typing import Any
@@ -114,8 +115,11 @@ def test_with_a_model(engine: str) -> None:
             assert found.log_probabilities == pytest.approx(whole.log_probabilities, abs=1e-5)
             assert set(found.readings) == set(whole.readings)
             for position, values in whole.readings.items():
-                # Logarithms: what float32 leaves of them depends on how many tokens a pass takes.
-                assert found.readings[position] == pytest.approx(values, abs=2e-5)
+                # How many tokens a pass takes changes the rounding: up to 1.7e-5 from float64.
+                assert found.readings[position] == pytest.approx(values, abs=3e-5)
+                probabilities = [math.exp(value) for value in values]
+                ours = [math.exp(value) for value in found.readings[position]]
+                assert ours == pytest.approx(probabilities, abs=1e-5)
 
 
 def test_a_draft_that_is_too_long_is_refused() -> None:

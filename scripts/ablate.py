@@ -4,7 +4,8 @@
     python scripts/ablate.py --rows data/rows.jsonl --plan plan.yaml --work runs/ablations
 
 Without `--rows` the model is asked with parts of the procedure left out: retrieval, hard instead of
-soft constraints, the first passage only, IsSup, all critique, the retriever's score, the beam.
+soft constraints, the first passage only, IsSup, all critique, the retriever's score, the beam. What
+several of these ask the model alike is asked once.
 
 With `--rows` a model is trained for each of: full, no retriever, no critic, and shares of the data
 (an eighth, a quarter, half), all by the same plan, so with equal time; each run resumes. Plan: YAML
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -92,7 +94,12 @@ def _measure(options: argparse.Namespace) -> dict[str, list[Ablation]]:
     if options.rows is None:
         from selfrag.rag import SelfRAG
 
-        with SelfRAG.from_pretrained(options.model, index=options.index) as rag:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            SelfRAG.from_pretrained(
+                options.model, index=options.index, record=Path(folder) / "recording.sqlite"
+            ) as rag,
+        ):
             ask = partial(ask_all, rag)
             return {"when asking": ablate_at_test(ask, asked, rag.config, _say)}
     if options.plan is None:

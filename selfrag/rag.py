@@ -29,6 +29,7 @@ from selfrag.controller.inquiry import Inquiry
 from selfrag.events import Event, EventLog
 from selfrag.expansions import CACHE_BYTES, ExpansionStore, StoreMode
 from selfrag.job import Job
+from selfrag.passing_thread import in_passing
 from selfrag.replay import ReplayBackend
 from selfrag.scheduler import Scheduler
 
@@ -130,15 +131,17 @@ class SelfRAG:
 
         engines.check_engine(engine, precision, replayed=replay is not None)
         store = _open_store(cache, record, replay, cache_bytes)
-        checkpoint = load_checkpoint(
-            EMBEDDED_MODEL if model is None else model,
-            device=device,
-            dtype=dtype,
-            precision=precision,
-            weights=replay is None and engines.needs_weights(engine),
+        checkpoint = in_passing(
+            lambda: load_checkpoint(
+                EMBEDDED_MODEL if model is None else model,
+                device=device,
+                dtype=dtype,
+                precision=precision,
+                weights=replay is None and engines.needs_weights(engine),
+            )
         )
         if replay is None:
-            backend = engines.open_engine(engine, checkpoint)
+            backend = in_passing(lambda: engines.open_engine(engine, checkpoint))
         else:
             name = engines.fingerprint_of(engine, checkpoint)
             backend = ReplayBackend(name, checkpoint.context_limit)

@@ -12,6 +12,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from selfrag.evaluation.decoding_benchmark.systems import (
 )
 from selfrag.evaluation.decoding_benchmark.turns import take_turn
 from selfrag.evaluation.decoding_benchmark.workloads import Workload
+from selfrag.passing_thread import in_passing
 
 RUNS_FILE = "decoding_runs.jsonl"
 
@@ -225,7 +227,7 @@ def measure(
         file.add(plan.key, "levels", [level.to_list() for level in found.levels])
     for repeat in range(plan.repeats):
         if len(found.rates) <= repeat:
-            found.rates.append(measure_rates(setup().weights.model))
+            found.rates.append(in_passing(partial(measure_rates, setup().weights.model)))
             file.add(plan.key, "rates", found.rates[-1].to_dict())
         for name in (name for turn, name in plan.turns if turn == repeat):
             if (repeat, name) not in found.runs:
@@ -265,5 +267,5 @@ def _turn(plan: Plan, setup: Setup, repeat: int, name: str) -> Run:
         process: Apart = setup.kept(f"{name} apart", lambda: Apart(setup))
         turn = process.turn(name, plan.workload, questions)
     else:
-        turn = take_turn(name, setup, plan.workload, questions)
+        turn = in_passing(lambda: take_turn(name, setup, plan.workload, questions))
     return Run(plan.workload.name, name, repeat, len(questions), **asdict(turn))

@@ -34,6 +34,7 @@ from selfrag.evaluation.decoding_benchmark.workloads import (
     Weights,
     load_weights,
 )
+from selfrag.passing_thread import in_passing
 
 MAIN = ("published", *SAME_SEARCH)
 HEADLINES = ("short", "short_64", "long_64")
@@ -187,7 +188,7 @@ class _Models:
         key = (plan.workload.model, plan.shape, plan.eager)
         if self._setup is None or self._key != key:
             self.close()
-            weights = self._load(*key[:2])
+            weights = in_passing(lambda: self._load(*key[:2]))
             folder = _saved(weights, self._folder / f"model-{plan.workload.model}")
             self._key, self._setup = key, Setup(weights, self._passages, folder, plan.eager)
         return self._setup
@@ -203,7 +204,8 @@ def _decode_step(plan: Plan, models: _Models, file: RunFile) -> dict[str, float]
     """What the engine makes of the machine in one decode step."""
     found = file.decode_step(plan.machine_key)
     if found is None:
-        found = limit_share(models.setup(plan).weights.model)
+        model = models.setup(plan).weights.model
+        found = in_passing(lambda: limit_share(model))
         file.add(plan.machine_key, "decode_step", found)
     return found
 

@@ -34,6 +34,7 @@ from selfrag.evaluation.decoding_benchmark.stopping import RunsToTheEnd
 from selfrag.evaluation.decoding_benchmark.unshared import UnsharedEngine
 from selfrag.evaluation.decoding_benchmark.workloads import Weights, Workload
 from selfrag.expansions import ExpansionStore
+from selfrag.passing_thread import in_passing
 from selfrag.rag import SelfRAG
 
 ROWS = 64
@@ -185,8 +186,9 @@ def through_scheduler(questions: Sequence[str], rag: SelfRAG, in_flight: int) ->
 
 def fresh_engine(weights: Weights, **options: Any) -> BatchedEngine:
     """The engine of this package with an empty cache."""
-    return BatchedEngine(
-        weights.model, fingerprint=weights.fingerprint, **{"max_rows": ROWS, **options}
+    settings = {"max_rows": ROWS, **options}
+    return in_passing(
+        lambda: BatchedEngine(weights.model, fingerprint=weights.fingerprint, **settings)
     )
 
 

@@ -2,8 +2,9 @@
 
 A "pass" is every linear layer of the model once, with its own weights, on random input of some
 rows; layers that have the same input are one product (query, key and value; gate and up). It is
-what a decode step or a prefill of as many rows cannot do without. Attention, norms, the choice of
-tokens and all bookkeeping are left out, so that no engine can be faster than a pass, up to noise.
+what a decode step or a prefill of as many rows cannot do without, by the faster of the machine's
+ways to multiply: torch's, or oneDNN's with weights in its own layout. Attention, norms, the choice
+of tokens and all bookkeeping are left out: no engine can be faster than a pass, up to noise.
 Memory bandwidth is that of reading 256 MiB once.
 """
 
@@ -19,6 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from decoding.engine.projections import may_pack
+
+Multiply = Callable[[Tensor, Tensor], Tensor]
+"""Input `[rows, width]` and a weight to their product."""
 
 SIZES = (1, 2, 5, 10, 20, 32, 64, 128, 256)
 """Rows at which passes are measured."""
@@ -105,10 +111,11 @@ def measure_rates(model: Any, *, sizes: Sequence[int] = SIZES, repeats: int = 3)
     head_size = getattr(config, "head_dim", None) or (
         config.hidden_size // config.num_attention_heads
     )
+    packed = may_pack(model)
     numbers = 2 * config.num_hidden_layers * config.num_key_value_heads * head_size
     return Rates(
-        layers={rows: _pass(products, rows, repeats) for rows in sizes},
-        head={rows: _pass([weight], rows, repeats) for rows in sizes},
+        layers=_passes(products, sizes, repeats, packed),
+        head=_passes([weight], sizes, repeats, packed),
         bandwidth=_bandwidth(weight.device, repeats),
         position_bytes=numbers * weight.element_size(),
     )
@@ -126,20 +133,41 @@ def _products(layer: Any) -> list[Tensor]:
     return [torch.cat([linear.weight.detach() for linear in part]) for part in parts]
 
 
-def _pass(weights: Sequence[Tensor], rows: int, repeats: int) -> float:
-    inputs = {
-        weight.shape[1]: torch.randn(
-            rows, weight.shape[1], dtype=weight.dtype, device=weight.device
-        )
-        for weight in weights
-    }
+def _passes(
+    weights: Sequence[Tensor], sizes: Sequence[int], repeats: int, packed: bool
+) -> dict[int, float]:
+    """Rows -> seconds of a pass. packed: whether oneDNN's way is one of the machine's."""
+    ways: list[tuple[Multiply, Sequence[Tensor]]] = [(functional.linear, weights)]
+    if packed:
+        ways.append((_multiply_packed, [_pack(weight) for weight in weights]))
+    found = {}
+    for rows in sizes:
+        inputs = [
+            torch.randn(rows, one.shape[1], dtype=one.dtype).to(one.device) for one in weights
+        ]
+        found[rows] = min(_pass(multiply, inputs, those, repeats) for multiply, those in ways)
+    return found
 
+
+def _pass(
+    multiply: Multiply, inputs: Sequence[Tensor], weights: Sequence[Tensor], repeats: int
+) -> float:
     def run() -> None:
-        for weight in weights:
-            functional.linear(inputs[weight.shape[1]], weight)
+        for given, weight in zip(inputs, weights, strict=True):
+            multiply(given, weight)
 
     with torch.inference_mode():
-        return timed(run, weights[0].device, repeats)
+        return timed(run, inputs[0].device, repeats)
+
+
+def _pack(weight: Tensor) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+    return packed
+
+
+def _multiply_packed(given: Tensor, weight: Tensor) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(given, weight, None, "none", [], "")
+    return product
 
 
 def _bandwidth(device: torch.device, repeats: int) -> float:

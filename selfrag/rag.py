@@ -131,13 +131,11 @@ class SelfRAG:
 
         engines.check_engine(engine, precision, replayed=replay is not None)
         store = _open_store(cache, record, replay, cache_bytes)
+        folder = EMBEDDED_MODEL if model is None else model
+        weights = replay is None and engines.needs_weights(engine)
         checkpoint = in_passing(
             lambda: load_checkpoint(
-                EMBEDDED_MODEL if model is None else model,
-                device=device,
-                dtype=dtype,
-                precision=precision,
-                weights=replay is None and engines.needs_weights(engine),
+                folder, device=device, dtype=dtype, precision=precision, weights=weights
             )
         )
         if replay is None:
@@ -164,11 +162,10 @@ class SelfRAG:
             "index": "embedded" if index is None else str(index),
             "calibrated": calibration.relevance is not None,
         }
+        codec = PromptCodec(checkpoint.tokenizer, checkpoint.vocabulary)
         return cls(
             backend,
-            PromptBuilder(
-                PromptCodec(checkpoint.tokenizer, checkpoint.vocabulary), checkpoint.vocabulary
-            ),
+            PromptBuilder(codec, checkpoint.vocabulary),
             retriever,
             config=config,
             calibration=calibration,

@@ -47,6 +47,8 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from selfrag.evaluation.arguments import count
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,10 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="250,000 vectors, 250MB")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw curves and speeds there")
-    parser.add_argument("--real", type=_count, metavar="N", help="sentences (default: 120,000)")
-    parser.add_argument("--rows", type=_count, metavar="N", help="vectors (default: 1,000,000)")
+    parser.add_argument("--real", type=count, metavar="N", help="sentences (default: 120,000)")
+    parser.add_argument("--rows", type=count, metavar="N", help="vectors (default: 1,000,000)")
     parser.add_argument("--memory", help="budget of auto (default: 1GB; quick: 250MB)")
-    parser.add_argument("--threads", type=_count, default=2, metavar="N", help="default: 2")
+    parser.add_argument("--threads", type=count, default=2, metavar="N", help="default: 2")
     parser.add_argument(
         "--encoder", metavar="NAME_OR_FOLDER", help="default: all-MiniLM-L6-v2 if installed"
     )
@@ -140,12 +142,6 @@ def _print_tables(values: dict[str, Any]) -> None:
     console = Console(width=140 if not sys.stdout.isatty() else None)
     for table in tables(values):
         console.print(table)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from selfrag.evaluation.arguments import count
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -73,10 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="keep what is measured there")
     parser.add_argument("--only", type=_names, default=(), metavar="NAMES", help="workloads")
     parser.add_argument("--systems", type=_systems, default=(), metavar="NAMES")
-    parser.add_argument("--questions", type=_count, metavar="N", help="of each workload")
-    parser.add_argument("--published", type=_count, metavar="N", help="questions of `published`")
-    parser.add_argument("--repeats", type=_count, metavar="N", help="turns (default: 3; quick: 1)")
-    parser.add_argument("--threads", type=_count, metavar="N", help="default: all cores")
+    parser.add_argument("--questions", type=count, metavar="N", help="of each workload")
+    parser.add_argument("--published", type=count, metavar="N", help="questions of `published`")
+    parser.add_argument("--repeats", type=count, metavar="N", help="turns (default: 3; quick: 1)")
+    parser.add_argument("--threads", type=count, metavar="N", help="default: all cores")
     return parser
 
 
@@ -154,12 +156,6 @@ def _known(text: str, kind: str, known: tuple[str, ...]) -> tuple[str, ...]:
         if name not in known:
             raise argparse.ArgumentTypeError(f"{name!r} is no {kind}; known: {', '.join(known)}")
     return names
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

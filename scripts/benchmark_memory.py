@@ -33,17 +33,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Ask and print; returns the exit code."""
     from selfrag.evaluation.exits import run_to_exit_code
 
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.every > options.questions:
+        parser.error(f"--every {options.every} is more than the {options.questions} questions")
     return run_to_exit_code(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
+    from selfrag.evaluation.arguments import count
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--questions", type=int, default=10_000, metavar="N")
-    parser.add_argument("--every", type=int, default=1_000, metavar="N", help="measure so often")
+    parser.add_argument("--questions", type=count, default=10_000, metavar="N")
+    parser.add_argument("--every", type=count, default=1_000, metavar="N", help="measure so often")
     parser.add_argument("--model", choices=("tiny", "embedded"), default="tiny")
     parser.add_argument(
         "--cache", default="8MB", metavar="SIZE", help="limit of keys and values (default: 8MB)"

@@ -49,6 +49,8 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from selfrag.evaluation.arguments import count
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -60,10 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         "--encoder", metavar="NAME_OR_FOLDER", help="default: all-MiniLM-L6-v2 if installed"
     )
     parser.add_argument(
-        "--limit", type=_count, metavar="N", help="ask N questions, spread evenly over the file"
+        "--limit", type=count, metavar="N", help="ask N questions, spread evenly over the file"
     )
     parser.add_argument(
-        "--shuffles", type=_count, default=1, metavar="N", help="orders of the corpus (default: 1)"
+        "--shuffles", type=count, default=1, metavar="N", help="orders of the corpus (default: 1)"
     )
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw recall.png there")
     return parser
@@ -124,12 +126,6 @@ def _print_table(values: dict[str, Any]) -> None:
     from selfrag.evaluation.retrieval_report import table
 
     Console(width=120 if not sys.stdout.isatty() else None).print(table(values))
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -49,17 +49,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from selfrag.evaluation.arguments import count, whole
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="keep what is measured there")
-    parser.add_argument("--questions", type=_count, default=400, metavar="N", help="default: 400")
-    parser.add_argument("--settings", type=_count, default=200, metavar="N", help="default: 200")
+    parser.add_argument("--questions", type=count, default=400, metavar="N", help="default: 400")
+    parser.add_argument("--settings", type=count, default=200, metavar="N", help="default: 200")
     parser.add_argument("--form", choices=tuple(FORMS), default="long", help="default: long")
     parser.add_argument("--seed", type=int, default=0, help="of settings and sample (default: 0)")
     parser.add_argument(
-        "--check", type=_whole, default=60, metavar="N", help="settings checked (default: 60)"
+        "--check", type=whole, default=60, metavar="N", help="settings checked (default: 60)"
     )
     return parser
 
@@ -108,16 +110,6 @@ def _open(recording: Path | None) -> SelfRAG:
     from selfrag.rag import SelfRAG
 
     return SelfRAG.from_pretrained(record=recording)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    return 0 if text == "0" else _count(text)
 
 
 def _print(values: dict[str, Any]) -> None:

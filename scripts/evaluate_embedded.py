@@ -82,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from selfrag.evaluation.arguments import count, whole
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--limit", type=_count, metavar="N", help="ask N questions, spread evenly over the file"
+        "--limit", type=count, metavar="N", help="ask N questions, spread evenly over the file"
     )
     parser.add_argument(
         "--modes", type=_modes, default=MODES, metavar="LIST", help="default: adaptive,always,never"
@@ -112,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sample",
-        type=_sample,
+        type=whole,
         default=SAMPLE,
         metavar="N",
         help=f"questions asked one by one for the time of a single one (default: {SAMPLE})",
@@ -238,16 +240,6 @@ def _print_tables(
         console.print(table.reliability_table(sections["calibration"]))
     if comparisons:
         console.print(table.comparisons_table(comparisons))
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _sample(text: str) -> int:
-    return 0 if text == "0" else _count(text)
 
 
 def _modes(text: str) -> tuple[Mode, ...]:

@@ -245,7 +245,7 @@ def test_plans_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
         GeneratorPlan.from_dict(settings)
 
 
-@pytest.mark.parametrize("name", ["mini_first", "1b", "7b"])
+@pytest.mark.parametrize("name", ["mini_first", "1b", "7b", "ablations"])
 def test_recipes_are_plans(name: str) -> None:
     path = Path(__file__).parent.parent / "scripts" / "recipes" / f"{name}.yaml"
     plan = GeneratorPlan.load(path)

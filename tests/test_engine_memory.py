@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import tiny_llama
 
+import decoding.engine.memory as memory_module
 from decoding.engine import BatchedEngine
 from decoding.engine.batch import Row, compact
 from decoding.engine.keyvalues import KeyValueShape, RowCache
@@ -92,19 +93,58 @@ def test_a_shared_path_is_held_once() -> None:
     assert len(engine._rows) == 12
 
 
+def test_short_stretches_are_copied_into_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 40 positions for five rows saves too little; where little is enough, it is shared."""
+    requests = [Generation((*range(40), 100 + i, 9), max_tokens=3) for i in range(5)]
+    for limit, shared in ((memory_module.SHARING_BYTES, 0), (1, 40)):
+        monkeypatch.setattr(memory_module, "SHARING_BYTES", limit)
+        engine = batched()
+        for request in requests:
+            engine.submit(request)
+        engine.step()
+        assert [row.shared for row in engine._rows] == [shared] * 5
+        assert [row.own for row in engine._rows] == [42 - shared] * 5
+        engine.step()
+        assert engine._shared is not None and len(engine._shared) == (shared > 0)
+
+
+def test_rows_are_made_as_long_as_the_longest_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+    original = RowCache.resize
+
+    def spy(cache: RowCache, rows: int, capacity: int, used: int) -> None:
+        made.append((rows, capacity))
+        original(cache, rows, capacity, used)
+
+    monkeypatch.setattr(RowCache, "resize", spy)
+    run(batched(), [Generation(tuple(range(i, 20 * (i + 1))), max_tokens=4) for i in range(4)])
+    assert made == [(4, 96)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_begin_with_zeros(dtype: torch.dtype) -> None:
+    shape = KeyValueShape(2, 3, 4, dtype, torch.device("cpu"))
+    zeros = shape.zeros(5, 6)
+    assert zeros.shape == (2, 5, 3, 6, 4) and zeros.dtype == dtype
+    assert not zeros.any()
+    zeros[1, 4, 2, 5, 3] = 1
+    assert float(zeros.sum()) == 1.0 and float(zeros.flatten()[-1]) == 1.0
+
+
 def test_nothing_is_allocated_between_admissions(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = batched()
     for i in range(4):
         engine.submit(Generation(tuple(range(i, i + 10)), max_tokens=12))
     engine.step()
     made: list[Any] = []
-    original = KeyValueShape.empty
+    for name in ("empty", "zeros"):
+        original = getattr(KeyValueShape, name)
 
-    def spy(shape: KeyValueShape, *rows: int, length: int) -> Any:
-        made.append(length)
-        return original(shape, *rows, length=length)
+        def spy(shape: KeyValueShape, *sizes: int, original: Any = original) -> Any:
+            made.append(sizes)
+            return original(shape, *sizes)
 
-    monkeypatch.setattr(KeyValueShape, "empty", spy)
+        monkeypatch.setattr(KeyValueShape, name, spy)
     place = engine._memory.rows.keys.data_ptr()
     for _ in range(10):
         engine.step()

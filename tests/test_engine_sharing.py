@@ -15,12 +15,13 @@ import decoding.engine.memory as memory_module
 from decoding.engine.attention import (
     Part,
     attend_all,
-    attend_causal,
     attend_own,
     attend_plainly,
-    merge,
     merge_into,
 )
+from decoding.engine.fresh import Fresh, Prompts, PromptsPass, alike
+from decoding.engine.keyvalues import Stretch
+from decoding.engine.rows import Shared
 from decoding.generation import Draft, Generation
 from decoding.reference import ReferenceEngine
 
@@ -70,18 +71,51 @@ def test_attention_in_parts_is_attention(
         assert torch.allclose(whole.output[row].double(), expected[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("group", [1, 2])
-@pytest.mark.parametrize("past", [0, 6])
-def test_new_stretches_see_what_is_before_them(group: int, past: int) -> None:
-    torch.manual_seed(group)
-    query = torch.randn(5, 2 * group, 8)
-    keys, values = torch.randn(2, 2, past + 5, 8)
-    found = attend_causal(query, keys[:, past:], values[:, past:], 0.3)
-    if past:
-        found = merge(attend_all(query, keys[:, :past], values[:, :past], 0.3), found)
-    visible = torch.ones(5, past + 5, dtype=torch.bool).tril(past)
-    expected = softmax_attention(query, keys, values, visible)
-    assert torch.allclose(found.output.double(), expected, atol=1e-5)
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    shared=st.integers(1, 3),
+    group=st.integers(1, 3),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    prefix=st.integers(1, 12),
+)
+def test_new_tokens_see_their_own_text_and_what_it_shares(
+    seed: int, shared: int, group: int, lengths: list[int], prefix: int
+) -> None:
+    """Every second text shares a prefix with others; every third has a past of its own."""
+    torch.manual_seed(seed)
+    draw = random.Random(seed)
+    count, size = sum(lengths), 8
+    query = torch.randn(count, shared * group, size)
+    key, value = torch.randn(2, count, shared, size)
+    common = Stretch(*torch.randn(2, 1, shared, prefix, size))
+    readers = [place for place in range(len(lengths)) if place % 2 == draw.randint(0, 1)]
+    texts = []
+    for place, length in enumerate(lengths):
+        past = Stretch(*torch.randn(2, 1, shared, 5, size)) if place % 3 == 0 else None
+        home = Stretch(*torch.zeros(2, 1, shared, length, size))
+        texts.append(Fresh(range(length), 0, home, past))
+    seen = [Shared(common, torch.tensor(readers))] if readers else []
+    prompts = PromptsPass(Prompts(texts, seen), query.device)
+    prompts.write(0, key, value)
+    found = prompts.attend(0, query, key, value, 0.3)
+    start = 0
+    for place, text in enumerate(texts):
+        stop = start + len(text.ids)
+        assert torch.equal(text.home.keys[0], key[start:stop].transpose(0, 1))
+        assert torch.equal(text.home.values[0], value[start:stop].transpose(0, 1))
+        before = [common] * (place in readers) + [text.past] * (text.past is not None)
+        keys = torch.cat([*(one.keys[0] for one in before), text.home.keys[0]], dim=1)
+        values = torch.cat([*(one.values[0] for one in before), text.home.values[0]], dim=1)
+        length = len(text.ids)
+        visible = torch.ones(length, keys.shape[1], dtype=torch.bool).tril(keys.shape[1] - length)
+        expected = softmax_attention(query[start:stop], keys, values, visible)
+        assert torch.allclose(found[start:stop].double(), expected, atol=1e-5)
+        start = stop
+
+
+def test_texts_are_attended_to_with_those_of_similar_length() -> None:
+    assert alike([3, 10, 5, 4, 2]) == [[1, 2], [3, 0, 4]]
 
 
 def test_plain_products_give_what_the_kernel_gives() -> None:
@@ -99,9 +133,11 @@ def test_plain_products_give_what_the_kernel_gives() -> None:
 def test_merging_counts_each_part_by_its_weight() -> None:
     one = Part(torch.tensor([[[1.0]]]), torch.tensor([[3.0]]).log())
     other = Part(torch.tensor([[[5.0]]]), torch.tensor([[1.0]]).log())
-    merged = merge(one, other)
-    assert float(merged.output) == pytest.approx((3 * 1 + 1 * 5) / 4)
-    assert float(merged.log_sum.exp()) == pytest.approx(4.0)
+    for queries in (slice(0, 1), torch.tensor([0])):
+        merged = Part(one.output.clone(), one.log_sum.clone())
+        merge_into(merged, queries, other)
+        assert float(merged.output) == pytest.approx((3 * 1 + 1 * 5) / 4)
+        assert float(merged.log_sum.exp()) == pytest.approx(4.0)
 
 
 @pytest.fixture(params=["always", "never"])
@@ -194,9 +230,9 @@ def test_a_pass_reads_no_more_of_prompts_than_it_may(
     read: list[int] = []
     forward = engine._runner.forward
 
-    def spy(running: Any, fresh: Any) -> Any:
-        read.append(sum(len(item.ids) for item in fresh))
-        return forward(running, fresh)
+    def spy(running: Any, prompts: Any) -> Any:
+        read.append(prompts.tokens)
+        return forward(running, prompts)
 
     monkeypatch.setattr(engine._runner, "forward", spy)
     requests = [Generation(tuple(range(i, i + 25)), max_tokens=3) for i in range(3)]

@@ -26,18 +26,18 @@ class Part(NamedTuple):
     log_sum: Tensor
 
 
-def merge(left: Part, right: Part) -> Part:
-    """Attention over both parts' positions, which must not overlap."""
-    weight = torch.sigmoid(right.log_sum - left.log_sum)
-    output = torch.lerp(left.output, right.output, weight.unsqueeze(-1))
-    return Part(output, torch.logaddexp(left.log_sum, right.log_sum))
+def merge_into(whole: Part, queries: slice | Tensor, part: Part) -> None:
+    """Make `whole`, for the given queries of it, attention over its positions and the part's.
 
-
-def merge_into(whole: Part, rows: slice | Tensor, part: Part) -> None:
-    """Merge `part`, whose queries are the given rows of `whole`, in place."""
-    merged = merge(Part(whole.output[rows], whole.log_sum[rows]), part)
-    whole.output[rows] = merged.output
-    whole.log_sum[rows] = merged.log_sum
+    The two sets of positions must not overlap.
+    """
+    output, log_sum = whole.output[queries], whole.log_sum[queries]
+    weight = torch.sigmoid(part.log_sum - log_sum)
+    output.lerp_(part.output, weight.unsqueeze(-1))
+    log_sum = torch.logaddexp(log_sum, part.log_sum)
+    if not isinstance(queries, slice):
+        whole.output[queries] = output
+    whole.log_sum[queries] = log_sum
 
 
 def attend_own(
@@ -87,16 +87,29 @@ def attend_all(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Par
 
 
 def attend_causal(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Part:
-    """Query `i` over positions `0..i` of the same new stretch; shapes as for `attend_all`."""
-    length, heads, size = query.shape
-    shared = keys.shape[0]
+    """Each text's token `i` over its tokens `0..i`.
+
+    Args:
+        query: `[texts, length, heads, head_size]`.
+        keys, values: `[texts, length, key_value_heads, head_size]`.
+        scale: factor of the scores.
+
+    Returns:
+        The same with `[texts, length]` in the place of `[queries]`.
+    """
+    texts, length, heads, size = query.shape
+    shared = keys.shape[2]
     group = heads // shared
-    folded = query.view(length, shared, group, size).permute(2, 1, 0, 3)
-    keys = keys.expand(group, *keys.shape)
-    values = values.expand(group, *values.shape)
+    folded = query.view(texts, length, shared, group, size).permute(0, 3, 2, 1, 4)
+    folded = folded.reshape(texts * group, shared, length, size)
+    keys, values = (
+        one.transpose(1, 2)[:, None].expand(texts, group, shared, length, size).flatten(0, 1)
+        for one in (keys, values)
+    )
     output, log_sum = _attend(folded, keys, values, None, True, scale)
-    output = output.permute(2, 1, 0, 3).reshape(length, heads, size)
-    return Part(output, log_sum.permute(2, 1, 0).reshape(length, heads))
+    output = output.view(texts, group, shared, length, size).permute(0, 3, 2, 1, 4)
+    log_sum = log_sum.view(texts, group, shared, length).permute(0, 3, 2, 1)
+    return Part(output.reshape(texts, length, heads, size), log_sum.reshape(texts, length, heads))
 
 
 def _attend(

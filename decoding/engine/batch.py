@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 
@@ -19,11 +20,12 @@ class Row:
 
     Attributes:
         sequence: the request and what has been written.
-        node: the node of the prefix tree where its known prefix ended; held while it runs.
+        node: the node of the prefix tree where its known prefix ends; held while it runs.
         matched: positions of that prefix.
-        shared: how many of them it reads from the tree; the rest were copied into its row.
-        own: positions in its row of the cache, copied ones included.
+        shared: how many of them it reads from the tree; the others have a place in its row.
+        own: positions in its row of the cache, from the first of those others on.
         index: its row of the cache.
+        settled: whether the others were copied into their place.
         reading: whether its prompt has been computed, so that it takes part in decode steps.
     """
 
@@ -33,22 +35,50 @@ class Row:
     shared: int
     own: int
     index: int
+    settled: bool = False
     reading: bool = False
 
     @property
     def computed(self) -> int:
-        """Positions whose keys and values exist."""
+        """Positions whose keys and values exist, or will before they are read."""
         return self.shared + self.own
 
     def shared_nodes(self) -> list[PrefixNode]:
-        """The nodes that it reads by reference, from the beginning of the text on."""
-        found, length = [], 0
-        for node in self.node.chain():
-            length += len(node.ids)
-            if length > self.shared:
-                break
-            found.append(node)
-        return found
+        """The nodes that it reads by reference as long as it runs, from the text's beginning on."""
+        nodes = self.node.chain()
+        return nodes[: _count(nodes, self.shared)]
+
+    def seen_nodes(self) -> list[PrefixNode]:
+        """The nodes that it reads by reference now."""
+        return self.shared_nodes() if self.settled else self.node.chain()
+
+    def past(self, cache: RowCache) -> Stretch | None:
+        """What it holds itself of what is computed."""
+        start = 0 if self.settled else self.matched - self.shared
+        return cache.stretch(self.index, start, self.own) if start < self.own else None
+
+    def settle(self, cache: RowCache) -> None:
+        """Copy what has a place in its row from the tree, once all of it has been computed.
+
+        Many short stretches cost a decode step more than they save; before, they are read by
+        reference.
+        """
+        nodes = self.node.chain()
+        if self.settled or not all(node.block.ready for node in nodes if node.block):
+            return
+        start = 0
+        for stretch in stretches(nodes[_count(nodes, self.shared) :]):
+            place = cache.stretch(self.index, start, start + stretch.length)
+            place.keys.copy_(stretch.keys)
+            place.values.copy_(stretch.values)
+            start += stretch.length
+        self.settled = True
+
+
+def _count(nodes: Sequence[PrefixNode], positions: int) -> int:
+    """How many of the nodes lie within the first positions."""
+    ends = accumulate(len(node.ids) for node in nodes)
+    return sum(end <= positions for end in ends)
 
 
 def stretches(nodes: Sequence[PrefixNode]) -> list[Stretch]:
@@ -63,11 +93,15 @@ def stretches(nodes: Sequence[PrefixNode]) -> list[Stretch]:
     return [block.stretch(start, stop) for block, start, stop in ranges]
 
 
-def shared_prefixes(rows: Sequence[Row]) -> list[Shared]:
-    """Each stretch that rows read by reference, with its rows (given in cache order, from 0)."""
+def shared_prefixes(seen: Sequence[Sequence[PrefixNode]]) -> list[Shared]:
+    """Each stretch of the tree that is read by reference, with its readers.
+
+    Args:
+        seen: the nodes that each reader sees; readers are known by their places in it.
+    """
     readers: dict[PrefixNode, list[int]] = {}
-    for index, row in enumerate(rows):
-        for node in row.shared_nodes():
+    for index, nodes in enumerate(seen):
+        for node in nodes:
             readers.setdefault(node, []).append(index)
     chains: list[list[PrefixNode]] = []
     ends: dict[PrefixNode, list[PrefixNode]] = {}

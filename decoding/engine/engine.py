@@ -39,6 +39,7 @@ class BatchedEngine(RequestQueue):
         fingerprint: names weights, tokenizer and dtype.
         max_rows: sequences that run at the same time.
         prefill_tokens: prompt positions that one pass may take; a longer prompt takes several.
+            None is 512 on the CPU, whose products are no faster with more, and 8,192 elsewhere.
         cache_bytes: memory for keys and values, of running rows and kept prefixes together.
             None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
             precision) or, on CUDA, half of the device's free memory.
@@ -53,7 +54,7 @@ class BatchedEngine(RequestQueue):
         *,
         fingerprint: str,
         max_rows: int = 64,
-        prefill_tokens: int = 8_192,
+        prefill_tokens: int | None = None,
         cache_bytes: int | None = None,
         speculation: int | None = None,
     ) -> None:
@@ -65,12 +66,13 @@ class BatchedEngine(RequestQueue):
         if cache_bytes is None:
             cache_bytes = _default_limit(shape)
         self._memory = CacheMemory(shape, cache_bytes, max_rows)
-        self._prefill = PrefillQueue(self._memory.tree)
+        self._prefill = PrefillQueue(self._memory.tree, self._memory.rows)
         self._graphs = DecodeGraphs(self._runner) if shape.device.type == "cuda" else None
         self._max_rows = max_rows
-        self._prefill_tokens = prefill_tokens
+        on_cpu = shape.device.type == "cpu"
+        self._prefill_tokens = prefill_tokens or (512 if on_cpu else 8_192)
         if speculation is None:
-            speculation = _SPECULATION if shape.device.type == "cpu" else 0
+            speculation = _SPECULATION if on_cpu else 0
         self._speculation = Speculation(speculation)
         self._rows: list[Row] = []
         self._shared: list[Shared] | None = None
@@ -91,18 +93,18 @@ class BatchedEngine(RequestQueue):
         self._admit()
         decoding = [row for row in self._rows if row.reading]
         if self._shared is None:
-            self._shared = shared_prefixes(decoding)
-        fresh = self._prefill.take(self._prefill_tokens, self._memory.rows)
-        read = sum(len(item.ids) for item in fresh)
+            self._shared = shared_prefixes([row.shared_nodes() for row in decoding])
+        prompts = self._prefill.take(self._prefill_tokens)
+        read = prompts.tokens
         drafts = self._speculation.drafts([row.sequence for row in decoding], read)
         batch = running(self._memory.rows, decoding, self._shared, drafts)
-        if batch is None and not fresh:
+        if batch is None and not read:
             return False
         logits = None
-        if self._graphs is not None and batch is not None and not fresh:
+        if self._graphs is not None and batch is not None and not read:
             logits = self._graphs.run(batch, len(self._rows))
         if logits is None:
-            logits = self._runner.forward(batch, fresh)
+            logits = self._runner.forward(batch, prompts)
         self.forwarded_tokens += read + sum(1 + len(draft) for draft in drafts)
         for row in decoding:
             row.own += 1

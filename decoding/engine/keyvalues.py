@@ -5,7 +5,9 @@ Nothing here knows token ids or what is attended to.
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -43,10 +45,19 @@ class KeyValueShape:
         """Memory of the keys and values of one position."""
         return self.layers * self.bytes_per_layer
 
-    def empty(self, *rows: int, length: int) -> Tensor:
-        """Zeros, `[layers, *rows, heads, length, head_size]`."""
-        shape = (self.layers, *rows, self.heads, length, self.head_size)
-        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+    def empty(self, length: int) -> Tensor:
+        """Memory with anything in it, `[layers, heads, length, head_size]`."""
+        shape = (self.layers, self.heads, length, self.head_size)
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
+    def zeros(self, rows: int, length: int) -> Tensor:
+        """`[layers, rows, heads, length, head_size]`; the CPU's is taken when it is written to."""
+        shape = (self.layers, rows, self.heads, length, self.head_size)
+        size = prod(shape) * self.dtype.itemsize
+        if self.device.type != "cpu" or not size or not hasattr(mmap, "MAP_PRIVATE"):
+            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return torch.frombuffer(memory, dtype=self.dtype).view(shape)
 
 
 class Stretch(NamedTuple):
@@ -70,7 +81,7 @@ class RowCache:
 
     def __init__(self, shape: KeyValueShape) -> None:
         self._shape = shape
-        self.keys = self.values = shape.empty(0, length=0)
+        self.keys = self.values = shape.zeros(0, 0)
 
     @property
     def rows(self) -> int:
@@ -98,10 +109,10 @@ class RowCache:
         held for a moment.
         """
         if not used:
-            self.keys = self.values = self._shape.empty(0, length=0)
+            self.keys = self.values = self._shape.zeros(0, 0)
         kept = min(capacity, self.capacity)
         for name in ("keys", "values"):
-            new = self._shape.empty(rows, length=capacity)
+            new = self._shape.zeros(rows, capacity)
             if used:
                 new[:, :used, :, :kept] = getattr(self, name)[:, :used, :, :kept]
             setattr(self, name, new)

@@ -8,37 +8,15 @@ alike, lie in one flat sequence, so no product is padded; attention goes stretch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from decoding.engine.architecture import check_architecture
-from decoding.engine.attention import Part, attend_all, attend_causal, merge
-from decoding.engine.keyvalues import Stretch
+from decoding.engine.fresh import Prompts, PromptsPass
 from decoding.engine.projections import Product, Projections, may_pack
 from decoding.engine.rows import RowsPass, Running
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """New tokens of one text, computed together.
-
-    Attributes:
-        ids: the tokens; `position` is the first one's position in the text.
-        home: where their keys and values go.
-        past: everything before them, stretch by stretch; earlier `Fresh` of the same pass may
-            be among it.
-        reads: whether the logits after its last token are wanted.
-    """
-
-    ids: Sequence[int]
-    position: int
-    home: Stretch
-    past: Sequence[Stretch]
-    reads: bool
 
 
 class LlamaRunner:
@@ -65,8 +43,8 @@ class LlamaRunner:
         self._head = Product([self.model.lm_head], pack=pack)
 
     @torch.inference_mode()
-    def forward(self, running: Running | None, fresh: Sequence[Fresh]) -> Tensor | None:
-        """Logits `[readers, vocabulary]`, float32: running rows' tokens, then fresh ones that read.
+    def forward(self, running: Running | None, prompts: Prompts) -> Tensor | None:
+        """Logits `[readers, vocabulary]`, float32: running rows' tokens, then texts that read.
 
         None where nobody reads.
         """
@@ -74,23 +52,23 @@ class LlamaRunner:
         ids = [] if running is None else list(running.ids)
         positions = [] if running is None else list(running.positions)
         picked = list(range(len(ids)))
-        for item in fresh:
-            ids += item.ids
-            positions += range(item.position, item.position + len(item.ids))
-            if item.reads:
+        for text in prompts.texts:
+            ids += text.ids
+            positions += range(text.position, text.position + len(text.ids))
+            if text.reads:
                 picked.append(len(ids) - 1)
         return self._compute(
             torch.tensor(ids, device=place.device),
             torch.tensor(positions, device=place.device),
             None if running is None else RowsPass.of(running, place),
-            fresh,
+            PromptsPass(prompts, place.device) if prompts.texts else None,
             None if len(picked) == len(ids) else torch.tensor(picked, device=place.device),
         )
 
     @torch.inference_mode()
     def decode(self, rows: RowsPass, ids: Tensor, positions: Tensor) -> Tensor:
         """One new token for each row, `[rows]` each; everything on the device, nothing read."""
-        logits = self._compute(ids, positions, rows, (), None)
+        logits = self._compute(ids, positions, rows, None, None)
         assert logits is not None
         return logits
 
@@ -99,7 +77,7 @@ class LlamaRunner:
         ids: Tensor,
         positions: Tensor,
         rows: RowsPass | None,
-        fresh: Sequence[Fresh],
+        prompts: PromptsPass | None,
         picked: Tensor | None,
     ) -> Tensor | None:
         """The layers, over the flat sequence; `picked` are the tokens whose logits are wanted."""
@@ -115,30 +93,20 @@ class LlamaRunner:
             projected = products.qkv(layer.input_layernorm(hidden))
             query, key, value = self._heads(projected, *turn)
             parts = []
-            start = count
-            for item in fresh:
-                stop = start + len(item.ids)
-                item.home.keys[index].copy_(key[start:stop].transpose(0, 1))
-                item.home.values[index].copy_(value[start:stop].transpose(0, 1))
-                start = stop
             if rows is not None:
                 rows.write(index, key[:count], value[:count])
                 parts.append(rows.attend(index, query[:count], scale))
-            start = count
-            for item in fresh:
-                stop = start + len(item.ids)
-                if index < last:
-                    parts.append(_attend(item, index, query[start:stop], scale))
-                elif item.reads:
-                    parts.append(_attend(item, index, query[stop - 1 : stop], scale))
-                start = stop
-            if index == last:
-                if not parts:
+            if prompts is not None:
+                new = (query[count:], key[count:], value[count:])
+                prompts.write(index, *new[1:])
+                if index == last and picked is not None and not len(picked):
                     return None
-                hidden = hidden if picked is None else hidden[picked]
+                parts.append(prompts.attend(index, *new, scale))
             mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-            hidden = hidden + products.output(mixed.flatten(1).to(hidden.dtype))
-            hidden = hidden + products.feed_forward(layer.post_attention_layernorm(hidden))
+            if index == last and picked is not None:
+                hidden, mixed = hidden[picked], mixed[picked]
+            hidden = products.output(mixed.flatten(1).to(hidden.dtype)).add_(hidden)
+            hidden = products.feed_forward(layer.post_attention_layernorm(hidden)).add_(hidden)
         return self._head(decoder.norm(hidden)).float()
 
     def _heads(
@@ -154,17 +122,8 @@ class LlamaRunner:
 def _rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotary position embedding (RoFormer, equation 34) in the half-split layout of Llama."""
     first, second = states.chunk(2, dim=-1)
-    return states * cosine + torch.cat((-second, first), dim=-1) * sine
-
-
-def _attend(item: Fresh, layer: int, query: Tensor, scale: float) -> Tensor:
-    """Attention of a stretch's tokens, or of its last one alone, over all that they see."""
-    keys, values = item.home.keys[layer], item.home.values[layer]
-    whole: Part
-    if query.shape[0] == len(item.ids):
-        whole = attend_causal(query, keys, values, scale)
-    else:
-        whole = attend_all(query, keys, values, scale)
-    for stretch in item.past:
-        whole = merge(whole, attend_all(query, stretch.keys[layer], stretch.values[layer], scale))
-    return whole.output
+    rotated = states * cosine
+    half = first.shape[-1]
+    rotated[..., :half].addcmul_(second, sine[..., :half], value=-1)
+    rotated[..., half:].addcmul_(first, sine[..., half:])
+    return rotated

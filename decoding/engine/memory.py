@@ -53,7 +53,7 @@ class CacheMemory:
 
     def check(self, generation: Generation) -> None:
         """Refuse a request whose own keys and values exceed the limit."""
-        positions = len(generation.prompt_ids) + generation.max_tokens
+        positions = _positions(generation)
         needed = self.rows.bytes_of(1, _rounded(positions))
         if needed > self.limit:
             raise CacheTooSmall(
@@ -74,23 +74,32 @@ class CacheMemory:
         wait and that nobody has computed yet; the caller computes it before the row.
         """
         generation = sequence.generation
-        ids, total = generation.prompt_ids, len(generation.prompt_ids) + generation.max_tokens
+        ids, total = generation.prompt_ids, _positions(generation)
         node, matched = self.tree.match(ids, len(ids) - 1)
         self.tree.acquire(node)
         common = [_common(ids, other.prompt_ids) for other in waiting]
         joint = max(common, default=0)
         joint = joint if joint - matched >= _WORTH_JOINING else matched
-        shared = matched if joint > matched else _worth_sharing(node, running, common, self._shape)
-        for planned, start in ((joint, shared), (matched, shared), (matched, matched)):
+        plans = []
+        for planned in sorted({joint, matched}, reverse=True):
+            shared = _worth_sharing(node, planned, running, common, self._shape)
+            if self._holds(len(running) + 1 + len(waiting), total - shared):
+                plans.append((planned, shared))
+            plans.append((planned, planned))
+        shared = plans[0][1]
+        wishes = [
+            _positions(other) - (shared if length >= shared else 0)
+            for other, length in zip(waiting, common, strict=True)
+        ]
+        for planned, shared in plans:
             extra = (planned - matched) * self._shape.bytes_per_position
-            own = total - max(planned if planned > matched else start, start)
-            if self._reserve(own, extra, running, node, len(waiting)):
-                return self._row(sequence, node, matched, planned, start, len(running))
+            if self._reserve(total - shared, wishes, extra, running, node):
+                return self._row(sequence, node, matched, planned, shared, len(running))
         self.tree.release(node)
         if running:
             return None
         self.tree.evict(self.tree.bytes)
-        assert self._reserve(total, 0, running, self.tree.root, 0), "checked when submitted"
+        assert self._reserve(total, (), 0, running, self.tree.root), "checked when submitted"
         self.tree.acquire(self.tree.root)
         return self._row(sequence, self.tree.root, 0, 0, 0, 0)
 
@@ -126,48 +135,58 @@ class CacheMemory:
             child = self.tree.extend(node, sequence.generation.prompt_ids[matched:planned])
             self.tree.acquire(child)
             self.tree.release(node)
-            return Row(sequence, child, planned, planned, 0, index), child
-        row = Row(sequence, node, matched, shared, 0, index)
-        begin = 0
-        for link in node.chain():
-            if begin >= shared:
-                home = self.rows.stretch(index, begin - shared, begin - shared + len(link.ids))
-                home.keys.copy_(link.stretch().keys)
-                home.values.copy_(link.stretch().values)
-            begin += len(link.ids)
-        row.own = matched - shared
-        return row, None
+            node = child
+        row = Row(sequence, node, planned, shared, planned - shared, index)
+        row.settle(self.rows)
+        return row, node if planned > matched else None
 
     def _reserve(
-        self, own: int, extra: int, running: Sequence[Row], node: PrefixNode, wanted: int
+        self,
+        own: int,
+        wishes: Sequence[int],
+        extra: int,
+        running: Sequence[Row],
+        node: PrefixNode,
     ) -> bool:
         """Make room for one more row of `own` positions and `extra` bytes in the tree.
 
-        `wanted` is how many more rows would come if they could.
+        `wishes` are the positions of the rows that would come next.
         """
         count, cache = len(running) + 1, self.rows
         if count <= cache.rows and own <= cache.capacity:
             return self._make_room(extra, running, node)
-        capacity = _rounded(max(own, cache.capacity if running else 0))
         held = cache.bytes if running else 0
-        for rows in self._row_counts(count, capacity, wanted):
-            growth = cache.bytes_of(rows, capacity) + held - cache.bytes
+        capacity = max(own, cache.capacity if running else 0)
+        for rows, positions in self._sizes(count, capacity, wishes):
+            growth = cache.bytes_of(rows, positions) + held - cache.bytes
             if self._make_room(growth + extra, running, node):
-                cache.resize(rows, capacity, len(running))
+                cache.resize(rows, positions, len(running))
                 return True
         return False
 
-    def _row_counts(self, count: int, capacity: int, wanted: int) -> list[int]:
-        """Numbers of rows to try: generous within 3/4 of the limit, then just enough.
+    def _holds(self, rows: int, positions: int) -> bool:
+        """Whether so many rows have room for so much of their own; otherwise they share more."""
+        needed = self.rows.bytes_of(min(rows, self._max_rows), _rounded(positions))
+        return needed <= self.limit * 3 // 4
+
+    def _sizes(self, count: int, capacity: int, wishes: Sequence[int]) -> list[tuple[int, int]]:
+        """Rows and positions to try: generous within 3/4 of the limit, then just enough.
 
         Where that much holds a single row, rows come before kept prefixes.
         """
-        held, each = self.rows.rows, self.rows.bytes_of(1, capacity)
-        more = max(count + wanted, 2 * held) if count > held else held
-        rows = min(self._max_rows, more, self.limit * 3 // 4 // each)
+        held, capacity = self.rows.rows, _rounded(capacity)
+        generous, each = self.limit * 3 // 4, self.rows.bytes_of(1, capacity)
+        more = max(count + len(wishes), 2 * held) if count > held else held
+        rows = min(self._max_rows, more, generous // each)
         if rows <= count == 1:
             rows = min(self._max_rows, more, self.limit // each)
-        return [rows, count] if rows > count else [count]
+        widest = _rounded(max(capacity, *wishes)) if wishes else capacity
+        sizes = [(count, capacity)]
+        if rows > count:
+            sizes.insert(0, (rows, capacity))
+        if self.rows.bytes_of(sizes[0][0], widest) <= generous:
+            sizes.insert(0, (sizes[0][0], widest))
+        return sizes
 
     def _make_room(self, needed: int, running: Sequence[Row], node: PrefixNode) -> bool:
         """Evict until `needed` more bytes fit; nothing is evicted where that cannot be."""
@@ -183,27 +202,35 @@ class CacheMemory:
 
 def _worth_sharing(
     node: PrefixNode,
+    planned: int,
     running: Sequence[Row],
     common: Sequence[int],
     shape: KeyValueShape,
 ) -> int:
-    """How much of a known prefix to read by reference rather than from a copy in the row.
+    """How much of a prefix to read by reference rather than from a copy in the row.
 
     Down to the deepest node that enough rows read, running ones that do so by reference and
-    waiting ones that begin alike; what is still to be computed can only be read by reference.
+    waiting ones that begin alike. What lies between the known prefix and `planned` will be a node
+    of its own.
     """
     readers: dict[PrefixNode, int] = {}
     for row in running:
         for link in row.shared_nodes():
             readers[link] = readers.get(link, 0) + 1
     shared = length = 0
-    for link in node.chain():
-        length += len(link.ids)
-        others = readers.get(link, 0) + sum(1 for other in common if other >= length)
-        assert link.block is not None
-        if others * len(link.ids) * shape.bytes_per_layer >= SHARING_BYTES or not link.block.ready:
+    stretches = [(len(link.ids), readers.get(link, 0)) for link in node.chain()]
+    known = sum(positions for positions, _ in stretches)
+    for positions, reading in (*stretches, (planned - known, 0)):
+        length += positions
+        others = reading + sum(1 for other in common if other >= length)
+        if others * positions * shape.bytes_per_layer >= SHARING_BYTES and positions:
             shared = length
     return shared
+
+
+def _positions(generation: Generation) -> int:
+    """Positions of the whole text."""
+    return len(generation.prompt_ids) + generation.max_tokens
 
 
 def _common(ids: tuple[int, ...], other: tuple[int, ...]) -> int:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from decoding.engine.batch import Row, stretches
+from decoding.engine.batch import Row, shared_prefixes
+from decoding.engine.fresh import Fresh, Prompts
 from decoding.engine.keyvalues import RowCache
-from decoding.engine.llama import Fresh
 from decoding.engine.prefixes import PrefixNode, PrefixTree
 
 
@@ -27,23 +27,18 @@ class RowJob:
         """Tokens to compute."""
         return len(self.row.sequence.generation.prompt_ids) - self.row.computed
 
-    def fresh(self, count: int, cache: RowCache) -> Fresh:
-        """The next `count` tokens as part of a pass."""
-        row, start = self.row, self.row.computed
+    def fresh(self, count: int, cache: RowCache) -> tuple[Fresh, list[PrefixNode]]:
+        """The next `count` tokens as part of a pass, and what they see of the tree."""
+        row = self.row
+        row.settle(cache)
+        start, home = row.computed, cache.stretch(row.index, row.own, row.own + count)
         ids = row.sequence.generation.prompt_ids[start : start + count]
-        past = stretches(row.shared_nodes())
-        if row.own:
-            past.append(cache.stretch(row.index, 0, row.own))
-        home = cache.stretch(row.index, row.own, row.own + count)
-        return Fresh(ids, start, home, past, reads=count == self.left)
+        fresh = Fresh(ids, start, home, row.past(cache), reads=count == self.left)
+        return fresh, row.seen_nodes()
 
-    def advance(self, count: int, tree: PrefixTree) -> Row | None:
-        """Note what was computed; the row when it has read its prompt."""
+    def advance(self, count: int) -> None:
+        """Note what was computed."""
         self.row.own += count
-        if self.left:
-            return None
-        self.row.reading = True
-        return self.row
 
 
 class NodeJob:
@@ -60,29 +55,25 @@ class NodeJob:
         """Tokens to compute."""
         return len(self.ids) - self.done
 
-    def fresh(self, count: int, cache: RowCache) -> Fresh:
-        """The next `count` tokens as part of a pass."""
-        above = [link for link in self.node.chain() if link.block is not self.block]
-        past = stretches(above)
+    def fresh(self, count: int, cache: RowCache) -> tuple[Fresh, list[PrefixNode]]:
+        """The next `count` tokens as part of a pass, and what they see of the tree."""
         stop = self.done + count
-        if self.done:
-            past.append(self.block.stretch(0, self.done))
+        past = self.block.stretch(0, self.done) if self.done else None
         home = self.block.stretch(self.done, stop)
-        return Fresh(self.ids[self.done : stop], self.position + self.done, home, past, False)
+        fresh = Fresh(self.ids[self.done : stop], self.position + self.done, home, past)
+        return fresh, [link for link in self.node.chain() if link.block is not self.block]
 
-    def advance(self, count: int, tree: PrefixTree) -> None:
-        """Note what was computed; a complete node is released to whoever needs it."""
+    def advance(self, count: int) -> None:
+        """Note what was computed."""
         self.done += count
-        if not self.left:
-            self.block.ready = True
-            tree.release(self.node)
+        self.block.ready = not self.left
 
 
 class PrefillQueue:
     """Jobs in the order in which they are computed."""
 
-    def __init__(self, tree: PrefixTree) -> None:
-        self._tree = tree
+    def __init__(self, tree: PrefixTree, cache: RowCache) -> None:
+        self._tree, self._cache = tree, cache
         self._jobs: deque[RowJob | NodeJob] = deque()
         self._taken: list[tuple[RowJob | NodeJob, int]] = []
 
@@ -98,7 +89,7 @@ class PrefillQueue:
         in decode steps at once: the next one is its reading.
         """
         job = RowJob(row)
-        if not self._jobs and node is None and job.left == 1:
+        if not self._jobs and row.settled and job.left == 1:
             row.reading = True
             return
         if node is not None:
@@ -106,27 +97,34 @@ class PrefillQueue:
             self._jobs.append(NodeJob(node))
         self._jobs.append(job)
 
-    def take(self, budget: int, cache: RowCache) -> list[Fresh]:
-        """The next pass, of at most `budget` tokens; nothing changes until `advance`."""
-        fresh, self._taken = [], []
+    def take(self, budget: int) -> Prompts:
+        """The next pass, of at most `budget` tokens; only `advance` counts it as computed."""
+        texts, seen, self._taken = [], [], []
         for job in self._jobs:
             count = min(budget, job.left)
             if not count:
                 break
             budget -= count
             self._taken.append((job, count))
-            fresh.append(job.fresh(count, cache))
-        return fresh
+            fresh, nodes = job.fresh(count, self._cache)
+            texts.append(fresh)
+            seen.append(nodes)
+        return Prompts(texts, shared_prefixes(seen))
 
     def advance(self) -> list[Row]:
         """Note that the pass was computed; the rows that have read their prompts, in order."""
         finished = []
         for job, count in self._taken:
-            row = job.advance(count, self._tree)
-            if row is not None:
-                finished.append(row)
-            if not job.left:
-                self._jobs.popleft()
+            job.advance(count)
+            if job.left:
+                continue
+            self._jobs.popleft()
+            if isinstance(job, NodeJob):
+                self._tree.release(job.node)
+            else:
+                job.row.settle(self._cache)
+                job.row.reading = True
+                finished.append(job.row)
         self._taken = []
         return finished
 

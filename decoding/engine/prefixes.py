@@ -23,8 +23,8 @@ class Block:
     __slots__ = ("keys", "ready", "values")
 
     def __init__(self, shape: KeyValueShape, length: int) -> None:
-        self.keys = shape.empty(length=length)
-        self.values = shape.empty(length=length)
+        self.keys = shape.empty(length)
+        self.values = shape.empty(length)
         self.ready = False
 
     @property

@@ -27,7 +27,7 @@ from torch.nn import functional
 PACKED_BYTES = 2**30
 """How much a second copy of the weights in the processor's layout may take."""
 
-_WORTH_PACKING = 2**20
+_WORTH_PACKING = 2**19
 """Entries of a matrix below which its layout makes no difference."""
 
 _ROWS_HINT = 32
@@ -120,7 +120,7 @@ class Projections:
             result: Tensor = self._mlp(hidden)
             return result
         gate, up = self._gate_up(hidden).chunk(2, dim=-1)
-        return self._down(self._mlp.act_fn(gate) * up)
+        return self._down(self._mlp.act_fn(gate).mul_(up))
 
 
 def is_plain(module: Any) -> bool:

@@ -22,8 +22,8 @@ def gather(logits: Tensor, wanted: Sequence[tuple[int, ...]]) -> list[Reading]:
     padded = [[*ids, *[0] * (width - len(ids))] for ids in wanted]
     index = torch.tensor(padded, dtype=torch.long, device=logits.device)
     with torch.inference_mode():
-        normaliser = logits.logsumexp(dim=-1, keepdim=True)
         best = logits.argmax(dim=-1, keepdim=True)
+        normaliser = _log_sum(logits, logits.gather(1, best))
         picked = torch.cat((best, index), dim=1)
         values = (logits.gather(1, picked) - normaliser).double().cpu().tolist()
         best_ids = best[:, 0].cpu().tolist()
@@ -31,3 +31,12 @@ def gather(logits: Tensor, wanted: Sequence[tuple[int, ...]]) -> list[Reading]:
         (int(best_id), row_values[0], tuple(row_values[1 : 1 + len(ids)]))
         for best_id, row_values, ids in zip(best_ids, values, wanted, strict=True)
     ]
+
+
+def _log_sum(logits: Tensor, highest: Tensor) -> Tensor:
+    """`logsumexp` of each row, given its highest logit.
+
+    What lies more than 80 below the highest counts as if 80: no float32 sum of a vocabulary can
+    tell, and the CPU's exponential takes ten times as long where it leaves its range.
+    """
+    return (logits - highest).clamp_(min=-80).exp_().sum(dim=-1, keepdim=True).log_() + highest

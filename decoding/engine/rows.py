@@ -19,7 +19,7 @@ from decoding.engine.keyvalues import RowCache, Stretch
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A prefix that some of the running rows read together."""
+    """A prefix that some rows of a pass, or texts, read together."""
 
     stretch: Stretch
     rows: slice | Tensor
@@ -76,12 +76,13 @@ class Layout:
             return part
         return Part(part.output[self._places], part.log_sum[self._places])
 
-    def tokens_of(self, rows: slice | Tensor) -> slice | Tensor:
-        """The tokens of some rows."""
-        if isinstance(rows, slice):
-            return slice(self.starts[rows.start], self.starts[rows.stop])
-        found = [range(self.starts[row], self.starts[row + 1]) for row in rows.tolist()]
-        return torch.tensor([token for tokens in found for token in tokens], device=rows.device)
+
+def tokens_of(starts: Sequence[int], rows: slice | Tensor, device: torch.device) -> slice | Tensor:
+    """Places of some rows' tokens, where row `i` begins at `starts[i]` and ends at the next."""
+    if isinstance(rows, slice):
+        return slice(starts[rows.start], starts[rows.stop])
+    found = [range(starts[row], starts[row + 1]) for row in rows.tolist()]
+    return torch.tensor([token for tokens in found for token in tokens], device=device)
 
 
 class RowsPass:
@@ -123,7 +124,10 @@ class RowsPass:
             return cls(running.cache, own, span, hidden, running.shared)
         layout = Layout(running.widths, place.device)
         hidden = None if hidden is None else layout.spread(hidden)
-        shared = [Shared(item.stretch, layout.tokens_of(item.rows)) for item in running.shared]
+        shared = [
+            Shared(item.stretch, tokens_of(layout.starts, item.rows, place.device))
+            for item in running.shared
+        ]
         return cls(running.cache, own, span, hidden, shared, layout)
 
     def write(self, layer: int, key: Tensor, value: Tensor) -> None:

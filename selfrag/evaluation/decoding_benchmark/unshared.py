@@ -13,10 +13,7 @@ class UnsharedEngine(BatchedEngine):
 
     def __init__(self, model: Any, **options: Any) -> None:
         super().__init__(model, **options)
-        memory: Any = vars(self).get("_memory")
-        if memory is None:
-            vars(self)["_prefixes"].put = lambda *kept: None
-            return
+        memory: Any = vars(self)["_memory"]
         place = memory.place
         memory.place = lambda sequence, running, waiting: place(sequence, running, ())
         memory.keep = lambda row, running: memory.tree.release(row.node)

@@ -1,8 +1,9 @@
 """Asks all systems in turn, A B A B, and keeps what was measured in a file as it goes.
 
 Every turn starts with an empty cache: the same questions come again, and an engine that kept its
-prefixes would not be asked them but be reminded of them (`turns.py`). Each round begins with a
-measurement of the machine, so that the floor is that of the same minutes.
+prefixes would not be asked them but be reminded of them (`turns.py`). The machine is measured before
+and after each turn of `ours`, so that the floor is that of the same minutes: what a machine can do
+changes within a run where others share it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from selfrag.evaluation.decoding_benchmark.workloads import Workload
 from selfrag.passing_thread import in_passing
 
 RUNS_FILE = "decoding_runs.jsonl"
+
+TIMED = "ours"
+"""The system whose time is compared with the floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ class Measured:
     Attributes:
         runs: turns by repeat and system.
         levels: the work of the recorded run; empty before it.
-        rates: of the machine, one for each round.
+        rates: of the machine, before and after each turn of `ours`.
     """
 
     runs: dict[tuple[int, str], Run] = field(default_factory=dict)
@@ -225,18 +229,24 @@ def measure(
     if not found.levels or any(turn not in found.runs for turn in plan.turns):
         found.levels = record(plan.workload, setup(), plan.questions)
         file.add(plan.key, "levels", [level.to_list() for level in found.levels])
-    for repeat in range(plan.repeats):
-        if len(found.rates) <= repeat:
-            found.rates.append(in_passing(partial(measure_rates, setup().weights.model)))
-            file.add(plan.key, "rates", found.rates[-1].to_dict())
-        for name in (name for turn, name in plan.turns if turn == repeat):
-            if (repeat, name) not in found.runs:
-                run = _turn(plan, setup(), repeat, name)
-                found.runs[repeat, name] = run
-                file.add(plan.key, "run", asdict(run))
-            advance(name)
+    def measure_machine() -> None:
+        found.rates.append(in_passing(partial(measure_rates, setup().weights.model)))
+        file.add(plan.key, "rates", found.rates[-1].to_dict())
+
+    for repeat, name in plan.turns:
+        if (repeat, name) not in found.runs:
+            if name == TIMED:
+                measure_machine()
+            run = _turn(plan, setup(), repeat, name)
+            if name == TIMED:
+                measure_machine()
+            found.runs[repeat, name] = run
+            file.add(plan.key, "run", asdict(run))
+        advance(name)
+    if not found.rates:
+        measure_machine()
     found.runs = {turn: found.runs[turn] for turn in plan.turns}
-    found.rates = found.rates[: plan.repeats]
+    found.rates = found.rates[: 2 * plan.repeats]
     return found
 
 

@@ -102,11 +102,16 @@ class RowCache:
         """Memory that `resize(rows, capacity)` would hold."""
         return rows * capacity * self._shape.bytes_per_position
 
+    def bytes_while_resized(self, rows: int, capacity: int, used: int) -> int:
+        """The most memory that `resize` holds at any time."""
+        new = self.bytes_of(rows, capacity)
+        return max(self.bytes + new // 2, self.bytes // 2 + new) if used else new
+
     def resize(self, rows: int, capacity: int, used: int) -> None:
         """Hold `rows` rows of `capacity` positions, keeping the first `used` rows.
 
-        With `used` 0 the old memory is given back before the new is taken; otherwise both are
-        held for a moment.
+        With `used` 0 the old memory is given back before the new is taken; otherwise keys are
+        copied first, then values.
         """
         if not used:
             self.keys = self.values = self._shape.zeros(0, 0)

@@ -155,11 +155,9 @@ class CacheMemory:
         count, cache = len(running) + 1, self.rows
         if count <= cache.rows and own <= cache.capacity:
             return self._make_room(extra, running, node)
-        held = cache.bytes if running else 0
-        capacity = max(own, cache.capacity if running else 0)
-        for rows, positions in self._sizes(count, capacity, wishes):
-            growth = cache.bytes_of(rows, positions) + held - cache.bytes
-            if self._make_room(growth + extra, running, node):
+        for rows, positions in self._sizes(len(running), own, wishes):
+            most = cache.bytes_while_resized(rows, positions, len(running))
+            if self._make_room(most - cache.bytes + extra, running, node):
                 cache.resize(rows, positions, len(running))
                 return True
         return False
@@ -169,21 +167,24 @@ class CacheMemory:
         needed = self.rows.bytes_of(min(rows, self._max_rows), _rounded(positions))
         return needed <= self.limit * 3 // 4
 
-    def _sizes(self, count: int, capacity: int, wishes: Sequence[int]) -> list[tuple[int, int]]:
+    def _sizes(self, running: int, own: int, wishes: Sequence[int]) -> list[tuple[int, int]]:
         """Rows and positions to try: generous within 3/4 of the limit, then just enough.
 
-        Where that much holds a single row, rows come before kept prefixes.
+        What runs is copied, so that neither grows by little. Where 3/4 of the limit hold a single
+        row, rows come before kept prefixes.
         """
-        held, capacity = self.rows.rows, _rounded(capacity)
+        count, held = running + 1, self.rows.rows
+        old = self.rows.capacity if running else 0
+        capacity = widest = _rounded(max(own, old))
+        if own > old:
+            widest = _rounded(max(own, old * 3 // 2, *wishes))
         generous, each = self.limit * 3 // 4, self.rows.bytes_of(1, capacity)
+        least = count if count <= held else min(self._max_rows, max(count, running * 5 // 4))
         more = max(count + len(wishes), 2 * held) if count > held else held
         rows = min(self._max_rows, more, generous // each)
         if rows <= count == 1:
             rows = min(self._max_rows, more, self.limit // each)
-        widest = _rounded(max(capacity, *wishes)) if wishes else capacity
-        sizes = [(count, capacity)]
-        if rows > count:
-            sizes.insert(0, (rows, capacity))
+        sizes = [(rows, capacity), (least, capacity)] if rows > least else [(least, capacity)]
         if self.rows.bytes_of(sizes[0][0], widest) <= generous:
             sizes.insert(0, (sizes[0][0], widest))
         return sizes

@@ -229,6 +229,7 @@ def measure(
     if not found.levels or any(turn not in found.runs for turn in plan.turns):
         found.levels = record(plan.workload, setup(), plan.questions)
         file.add(plan.key, "levels", [level.to_list() for level in found.levels])
+
     def measure_machine() -> None:
         found.rates.append(in_passing(partial(measure_rates, setup().weights.model)))
         file.add(plan.key, "rates", found.rates[-1].to_dict())

@@ -115,7 +115,7 @@ def test_new_tokens_see_their_own_text_and_what_it_shares(
 
 
 def test_texts_are_attended_to_with_those_of_similar_length() -> None:
-    assert alike([3, 10, 5, 4, 2]) == [[1, 2], [3, 0, 4]]
+    assert alike([3, 10, 8, 4, 2, 7]) == [[1, 2], [5], [3, 0], [4]]
 
 
 def test_plain_products_give_what_the_kernel_gives() -> None:

@@ -118,10 +118,10 @@ class PromptsPass:
 
 
 def alike(widths: Sequence[int]) -> list[list[int]]:
-    """Places of the widths in groups, widest first, none under half of its group's widest."""
+    """Places of the widths in groups, widest first, none under 3/4 of its group's widest."""
     groups: list[list[int]] = []
     for place in sorted(range(len(widths)), key=lambda place: -widths[place]):
-        if not groups or 2 * widths[place] < widths[groups[-1][0]]:
+        if not groups or 4 * widths[place] < 3 * widths[groups[-1][0]]:
             groups.append([])
         groups[-1].append(place)
     return groups

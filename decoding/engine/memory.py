@@ -137,7 +137,6 @@ class CacheMemory:
             self.tree.release(node)
             node = child
         row = Row(sequence, node, planned, shared, planned - shared, index)
-        row.settle(self.rows)
         return row, node if planned > matched else None
 
     def _reserve(

@@ -30,7 +30,6 @@ class RowJob:
     def fresh(self, count: int, cache: RowCache) -> tuple[Fresh, list[PrefixNode]]:
         """The next `count` tokens as part of a pass, and what they see of the tree."""
         row = self.row
-        row.settle(cache)
         start, home = row.computed, cache.stretch(row.index, row.own, row.own + count)
         ids = row.sequence.generation.prompt_ids[start : start + count]
         fresh = Fresh(ids, start, home, row.past(cache), reads=count == self.left)
@@ -89,7 +88,8 @@ class PrefillQueue:
         in decode steps at once: the next one is its reading.
         """
         job = RowJob(row)
-        if not self._jobs and row.settled and job.left == 1:
+        if not self._jobs and node is None and job.left == 1:
+            row.settle(self._cache)
             row.reading = True
             return
         if node is not None:

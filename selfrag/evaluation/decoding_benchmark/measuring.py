@@ -1,9 +1,9 @@
 """Asks all systems in turn, A B A B, and keeps what was measured in a file as it goes.
 
 Every turn starts with an empty cache: the same questions come again, and an engine that kept its
-prefixes would not be asked them but be reminded of them (`turns.py`). The machine is measured before
-and after each turn of `ours`, so that the floor is that of the same minutes: what a machine can do
-changes within a run where others share it.
+prefixes would not be asked them but be reminded of them (`turns.py`). The machine is measured right
+before and after each turn of `ours`, so that the floor is that of the same minutes: what it can
+do changes within a run where others share it.
 """
 
 from __future__ import annotations

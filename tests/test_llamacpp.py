@@ -201,6 +201,20 @@ def test_watch_cancel_progress_and_close() -> None:
     assert api.freed == 3
 
 
+@pytest.mark.parametrize(("size", "settings"), [(4, (0, 0, 0)), (2, (1, 1, -1))])
+def test_float32_alone_is_kept_and_attended_to_in_float32(size: int, settings: Any) -> None:
+    api = FakeApi()
+    api.bytes_per_weight = size
+    engine(api)
+    made = api.settings
+    assert (made.type_k, made.type_v, made.flash_attn_type) == settings
+
+
+def test_more_sequences_than_llama_cpp_can() -> None:
+    with pytest.raises(EngineError, match="for 514 sequences: it gave no reason"):
+        engine(rows=257)
+
+
 def test_a_failure_of_llama_cpp_is_named_and_passes() -> None:
     api = FakeApi()
     made = engine(api)

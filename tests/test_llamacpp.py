@@ -39,8 +39,11 @@ MODEL = tiny_llama(SIZE, seed=2, context=CONTEXT, initializer_range=0.25)
 class FakeApi:
     """The functions of `llama_cpp` that the engine calls."""
 
+    GGML_TYPE_F32 = 0
+    LLAMA_FLASH_ATTN_TYPE_DISABLED = 0
+
     def __init__(self, size: int = SIZE) -> None:
-        self.size, self.code, self.freed = size, 0, 0
+        self.size, self.code, self.freed, self.bytes_per_weight = size, 0, 0, 4
         self.memory: dict[int, dict[int, int]] = {}
         self.logits: dict[int, Any] = {}
         self.settings: Any = None
@@ -48,11 +51,21 @@ class FakeApi:
 
     def llama_backend_init(self) -> None: ...
 
+    def llama_log_callback(self, function: Any) -> Any:
+        return function
+
+    def llama_log_set(self, function: Any, data: Any) -> None:
+        self.say = function
+
     def llama_model_default_params(self) -> Any:
         return SimpleNamespace()
 
     def llama_model_load_from_file(self, path: bytes, settings: Any) -> Any:
-        return None if b"broken" in path else "model"
+        if b"broken" not in path:
+            return "model"
+        for level, text in ((4, b"load: tensor"), (5, b"a is short\n"), (2, b"load: freed\n")):
+            self.say(level, text, None)
+        return None
 
     def llama_model_free(self, model: Any) -> None:
         self.freed += 1
@@ -70,10 +83,20 @@ class FakeApi:
         return str(self.texts[token]).encode()
 
     def llama_context_default_params(self) -> Any:
-        return SimpleNamespace(kv_unified=False)
+        return SimpleNamespace(kv_unified=False, type_k=1, type_v=1, flash_attn_type=-1)
+
+    def llama_model_size(self, model: Any) -> int:
+        return self.bytes_per_weight * 1000
+
+    def llama_model_n_params(self, model: Any) -> int:
+        return 1000
 
     def llama_init_from_model(self, model: Any, settings: Any) -> Any:
+        if settings.n_seq_max > 256:
+            return None
         assert settings.kv_unified
+        assert settings.n_seq_max <= settings.n_batch == settings.n_ubatch
+        assert settings.n_seq_max <= settings.n_ctx
         self.settings = settings
         return "context"
 
@@ -178,6 +201,20 @@ def test_watch_cancel_progress_and_close() -> None:
     assert api.freed == 3
 
 
+@pytest.mark.parametrize(("size", "settings"), [(4, (0, 0, 0)), (2, (1, 1, -1))])
+def test_float32_alone_is_kept_and_attended_to_in_float32(size: int, settings: Any) -> None:
+    api = FakeApi()
+    api.bytes_per_weight = size
+    engine(api)
+    made = api.settings
+    assert (made.type_k, made.type_v, made.flash_attn_type) == settings
+
+
+def test_more_sequences_than_llama_cpp_can() -> None:
+    with pytest.raises(EngineError, match="for 514 sequences: it gave no reason"):
+        engine(rows=257)
+
+
 def test_a_failure_of_llama_cpp_is_named_and_passes() -> None:
     api = FakeApi()
     made = engine(api)
@@ -214,7 +251,7 @@ def test_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         LlamaCppEngine.load(api, path, TOKENIZER, VOCABULARY)
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"x")
-    with pytest.raises(ModelNotFound, match="cannot load"):
+    with pytest.raises(ModelNotFound, match=r"cannot load .*: load: tensor; a is short"):
         LlamaCppEngine.load(FakeApi(), broken, TOKENIZER, VOCABULARY)
     monkeypatch.setitem(__import__("sys").modules, "llama_cpp", None)
     with pytest.raises(EngineMissing, match="pip install llama-cpp-python"):

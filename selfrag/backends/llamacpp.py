@@ -1,10 +1,11 @@
 """llama.cpp in this process, through `Backend`: GGUF files on machines without a large GPU.
 
 The low-level functions of llama-cpp-python give the logits of every position that is asked for, so
-log-probabilities are exact for the weights of the file, however few bits those have. Several
-sequences run in one batch. A slot of llama.cpp's memory keeps what it has computed when its
-sequence ends, and the longest beginning that a later prompt shares with any slot is copied from
-there (which copies no numbers: cells belong to several sequences).
+log-probabilities are of the full softmax. A float32 file is computed in float32 throughout; with
+weights in fewer bits llama.cpp rounds activations, keys and values too (docs/engines.md has the
+effect). Several sequences run in one batch. A slot of llama.cpp's memory keeps what it has computed
+when its sequence ends, and the longest beginning that a later prompt shares with any slot is copied
+from there (which copies no numbers: cells belong to several sequences).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from decoding.generation import Generation
 from decoding.queue import RequestQueue
 from decoding.vocabulary import ReflectionVocabulary
 from selfrag.backends.errors import EngineError, EngineMissing, ModelMismatch
+from selfrag.backends.llamacpp_log import log_of
 from selfrag.errors import ModelNotFound
 
 if TYPE_CHECKING:
@@ -72,15 +74,12 @@ class LlamaCppEngine(RequestQueue):
         super().__init__(min(context, cells))
         self.fingerprint = fingerprint
         self._api, self._model = api, model
-        settings = api.llama_context_default_params()
-        settings.n_ctx, settings.n_batch, settings.n_ubatch = cells, batch, batch
-        settings.n_seq_max = 2 * rows
-        if hasattr(settings, "kv_unified"):
-            settings.kv_unified = True
-        self._context = api.llama_init_from_model(model, settings)
+        self._context = api.llama_init_from_model(model, _settings(api, model, rows, cells, batch))
         if not self._context:
             raise EngineError(
-                f"llama.cpp cannot make a context of {cells} positions.", "Free some memory."
+                f"llama.cpp cannot make a context of {cells} positions for {2 * rows} sequences: "
+                f"{log_of(api).errors()}.",
+                "Ask for fewer cells or rows, or free some memory.",
             )
         self._memory = api.llama_get_memory(self._context)
         self._batch = api.llama_batch_init(batch, 0, 1)
@@ -92,13 +91,18 @@ class LlamaCppEngine(RequestQueue):
 
     @classmethod
     def open(
-        cls, path: Path, tokenizer: PreTrainedTokenizerBase, vocabulary: ReflectionVocabulary
+        cls,
+        path: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        vocabulary: ReflectionVocabulary,
+        **limits: int,
     ) -> LlamaCppEngine:
         """Load a GGUF file.
 
         Args:
             path: the file; of one in parts, the first.
             tokenizer, vocabulary: of the checkpoint that the file was made from.
+            limits: `rows`, `cells` and `batch` of the class.
 
         Raises:
             EngineMissing: llama-cpp-python is not installed, or too old.
@@ -112,12 +116,12 @@ class LlamaCppEngine(RequestQueue):
                 f"GGUF files need llama-cpp-python, which cannot be imported ({error}).",
                 "Install it: pip install llama-cpp-python.",
             ) from error
-        if not hasattr(api, "llama_memory_seq_cp"):
+        if not hasattr(api, "LLAMA_FLASH_ATTN_TYPE_DISABLED"):
             raise EngineMissing(
-                "This llama-cpp-python has no llama_memory_seq_cp.",
-                "Install version 0.3.10 or later.",
+                f"llama-cpp-python {api.__version__} cannot turn flash attention off.",
+                "Install a later version; the tests have run with 0.3.36.",
             )
-        return cls.load(api, path, tokenizer, vocabulary)
+        return cls.load(api, path, tokenizer, vocabulary, **limits)
 
     @classmethod
     def load(
@@ -126,17 +130,21 @@ class LlamaCppEngine(RequestQueue):
         path: Path,
         tokenizer: PreTrainedTokenizerBase,
         vocabulary: ReflectionVocabulary,
+        **limits: int,
     ) -> LlamaCppEngine:
         """`open` with a module that is imported already."""
         fingerprint = gguf_fingerprint(path)
+        log = log_of(api)
         api.llama_backend_init()
         model = api.llama_model_load_from_file(str(path).encode(), api.llama_model_default_params())
         if not model:
-            raise ModelNotFound(f"llama.cpp cannot load {path}.", "Download or convert it again.")
+            raise ModelNotFound(
+                f"llama.cpp cannot load {path}: {log.errors()}.", "Download or convert it again."
+            )
         try:
             _check_vocabulary(api, model, path, tokenizer, vocabulary)
             context = int(api.llama_model_n_ctx_train(model))
-            return cls(api, model, fingerprint=fingerprint, context=context)
+            return cls(api, model, fingerprint=fingerprint, context=context, **limits)
         except BaseException:
             api.llama_model_free(model)
             raise
@@ -249,7 +257,8 @@ class LlamaCppEngine(RequestQueue):
                 slot.sequence = None
                 self._cut(slot, 0)
             raise EngineError(
-                f"llama.cpp failed to decode (code {code}).", "See what it printed before."
+                f"llama.cpp failed to decode (code {code}): {log_of(self._api).errors()}.",
+                "What ran is lost; ask again.",
             )
         self.forwarded_tokens += count
         for slot, index in complete:
@@ -272,6 +281,26 @@ class LlamaCppEngine(RequestQueue):
             next_id = None if finish == "cut" else best
             self._finished.append((sequence.ticket, sequence.partial.freeze(finish, next_id)))
             slot.sequence = None
+
+
+def _settings(api: Any, model: Any, rows: int, cells: int, batch: int) -> Any:
+    """One memory for all sequences, which is what lets them share cells.
+
+    llama.cpp keeps keys and values in 16 bits, and so does its flash attention whatever the memory
+    holds. Beside weights in 16 bits or fewer that changes nothing; beside float32 it would be the
+    largest error, so there both are turned off.
+    """
+    import torch
+
+    settings = api.llama_context_default_params()
+    settings.n_seq_max, settings.kv_unified = 2 * rows, True
+    settings.n_ctx = max(cells, 2 * rows)
+    settings.n_batch = settings.n_ubatch = max(batch, 2 * rows)  # with less it aborts the process
+    settings.n_threads = settings.n_threads_batch = torch.get_num_threads()
+    if api.llama_model_size(model) >= 4 * api.llama_model_n_params(model):
+        settings.type_k = settings.type_v = api.GGML_TYPE_F32
+        settings.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return settings
 
 
 def gguf_fingerprint(path: Path) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from decoding.engine.sequence import RunningSequence, check_fits
 from decoding.generation import Draft, Generation, Watch
+from decoding.sequence import RunningSequence, check_fits
 
 
 class RequestQueue:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scripted_rag import prompts, reflective_llama, tiny_backend
 
 from decoding.backend import Backend
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Draft, Generation, PartialDraft
 from decoding.reference import ReferenceEngine
+from decoding.sequence import RunningSequence
 from selfrag.answer import Answer
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend
 from selfrag.evaluation.decoding_benchmark.passages import RecordedPassages

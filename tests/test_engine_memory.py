@@ -17,10 +17,10 @@ from decoding.engine import BatchedEngine
 from decoding.engine.batch import Row, compact
 from decoding.engine.keyvalues import KeyValueShape, RowCache
 from decoding.engine.prefixes import PrefixTree
-from decoding.engine.sequence import RunningSequence
 from decoding.errors import CacheTooSmall
 from decoding.generation import Generation
 from decoding.reference import ReferenceEngine
+from decoding.sequence import RunningSequence
 
 
 def held_bytes(engine: BatchedEngine) -> int:

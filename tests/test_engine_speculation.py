@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 import decoding.engine.speculation as speculation_module
 from decoding.engine.lookup import LONGEST, Lookup
-from decoding.engine.sequence import RunningSequence
 from decoding.engine.speculation import Guesser, Speculation
 from decoding.generation import Draft, Generation, PartialDraft
 from decoding.reference import ReferenceEngine
 from decoding.resuming import continuation, joined
+from decoding.sequence import RunningSequence
 
 PROMPT = (3, 1, 4, 1, 5)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scripted_rag import ListRetriever, nodes, passages, scripted
 
 from decoding.distributions import ReflectionDistribution
-from decoding.engine.sequence import preferred
 from decoding.generation import Generation
 from decoding.scaling import Scaling, choice_offsets
 from decoding.scores import log_sum_exp
+from decoding.sequence import preferred
 from decoding.vocabulary import GROUPS, TokenGroup
 from selfrag.calibration import Calibration
 from selfrag.errors import CorruptCheckpoint

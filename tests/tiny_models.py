@@ -11,9 +11,9 @@ from tiny_tokenizers import byte_level
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from decoding.codec import PromptCodec
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Draft, Generation, Watch
 from decoding.prompt import PromptBuilder
+from decoding.sequence import RunningSequence
 from decoding.vocabulary import ReflectionVocabulary
 
 torch.set_num_threads(1)  # models this small only lose by sharing their work

@@ -11,7 +11,7 @@ import torch
 from decoding.engine.keyvalues import RowCache, Stretch
 from decoding.engine.prefixes import Block, PrefixNode
 from decoding.engine.rows import Running, Shared
-from decoding.engine.sequence import RunningSequence
+from decoding.sequence import RunningSequence
 
 
 @dataclass(slots=True, eq=False)

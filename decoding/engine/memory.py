@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from decoding.engine.batch import Row
 from decoding.engine.keyvalues import KeyValueShape, RowCache
 from decoding.engine.prefixes import PrefixNode, PrefixTree, common_prefix
-from decoding.engine.sequence import RunningSequence
 from decoding.errors import CacheTooSmall
 from decoding.generation import Generation
+from decoding.sequence import RunningSequence
 
 SHARING_BYTES = 4 * 2**20
 """A prefix is read by reference where that saves reading this much in each layer of each step.

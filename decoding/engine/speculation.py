@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from decoding.engine.lookup import LONGEST, Lookup
-from decoding.engine.sequence import RunningSequence
+from decoding.sequence import RunningSequence
 
 _FIRST_REACH = 4
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Generation
 from decoding.queue import RequestQueue
+from decoding.sequence import RunningSequence
 from decoding.vocabulary import ReflectionVocabulary
 from selfrag.backends.errors import EngineError, EngineMissing, ModelMismatch
 from selfrag.backends.llamacpp_log import log_of

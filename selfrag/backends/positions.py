@@ -11,8 +11,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Finish, Generation
+from decoding.sequence import RunningSequence
 from selfrag.backends.errors import InexactEngine, WrongAnswer
 
 ROUNDING = 1e-3

@@ -13,9 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Finish, Generation
 from decoding.queue import RequestQueue
+from decoding.sequence import RunningSequence
 from selfrag.backends.completions import MOST_IDS, Completion
 from selfrag.backends.positions import Position, asked_ids, asked_positions, check_asked, feed
 

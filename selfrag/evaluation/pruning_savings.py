@@ -16,8 +16,8 @@ from typing import Any
 
 from decoding.backend import Backend
 from decoding.config import DecodingConfig
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Draft, Generation, Watch
+from decoding.sequence import RunningSequence
 from decoding.vocabulary import ReflectionVocabulary
 from indexes.passage import Passage
 from retrievers.hit import Hit

@@ -1,7 +1,7 @@
 """`Backend` over transformers' own `generate`: prompts padded on the left, one call for a batch.
 
 A `step` answers everything that waits, in batches of prompts of similar length. What a sequence
-may write and where it stops is decided by `decoding.engine.sequence`, as in every other backend;
+may write and where it stops is decided by `decoding.sequence`, as in every other backend;
 a row that has ended stays in its batch until the last one ends, since `generate` has no way to
 let it go. Nothing is kept between calls: every prompt is prefilled whole.
 """
@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.stopping_criteria import StoppingCriteria, StoppingCriteriaList
 
-from decoding.engine.sequence import RunningSequence
 from decoding.generation import Draft
 from decoding.queue import RequestQueue
+from decoding.sequence import RunningSequence
 
 _settings: Any = GenerationConfig
 """The class without its types: its constructor has none."""

@@ -18,8 +18,8 @@ from typing import Any
 
 from torch import Tensor
 
-from decoding.engine.sequence import RunningSequence, check_fits
 from decoding.generation import Draft, Generation, Watch
+from decoding.sequence import RunningSequence, check_fits
 from selfrag.evaluation.decoding_benchmark.generating import GenerateBackend, Reading
 
 SHORT_TABLE, LONG_TABLE = 5_000, 32_000

@@ -60,8 +60,8 @@ class DecodingConfig:
         prune: give up branches that cannot survive their level (never changes the answer).
         prune_epsilon: safety margin of that comparison.
         order: with pruning, "together" decodes a level's branches at once (fewest forward
-            passes), "leaders" those that score most so far first (fewest tokens). It never
-            changes the answer.
+            passes), "leaders" those that score most so far first (fewest tokens), "auto" the
+            leaders with all that they will hardly cut. It never changes the answer.
         retrieval_timeout: seconds after which a retrieval counts as failed.
         released_special_tokens: in the released procedures, "kept" or "stripped" decoding of
             special tokens (the pinned engine stripped them).
@@ -101,7 +101,7 @@ class DecodingConfig:
     closed_set: Literal["sum", "likelihood"] = "sum"
     prune: bool = True
     prune_epsilon: float = 1e-6
-    order: Literal["together", "leaders"] = "together"
+    order: Literal["auto", "together", "leaders"] = "auto"
     retrieval_timeout: float = 30.0
     released_special_tokens: Literal["kept", "stripped"] = "stripped"
     released_seqscore: bool = True

@@ -30,6 +30,10 @@ from decoding.vocabulary import ReflectionVocabulary
 _ROUNDING = 2.0**-40
 """Relative error of a score that the comparison forgives; that of the arithmetic is under 2^-48."""
 
+_EXPECTED = 0.9
+"""How much of what it can still gain a leader is expected to reach. Of 0.5, 0.8 and 0.95 the last two
+wrote as few tokens as leaders alone, in an eighth fewer passes (selfrag-mini, short form)."""
+
 
 @dataclass(slots=True)
 class LevelPruner:
@@ -114,6 +118,23 @@ class LevelPruner:
         """The contenders by what they can still reach, the best first; ties in their order."""
         ceilings = [self.ceiling(standing) for standing in self.standings]
         return sorted(range(len(ceilings)), key=lambda index: (-ceilings[index], index))
+
+    def ahead(self) -> list[int]:
+        """The leaders, as many as survive, and those that these are not likely to cut; best first.
+
+        A leader is expected to reach `_EXPECTED` of what it can still gain. Whoever can reach more
+        would probably be decoded anyway, and then better at the same time.
+        """
+        order = self.best_first()
+        if len(order) <= self.places:
+            return order
+        last = self.standings[order[self.places - 1]]
+        low, high = self.floor(last), self.ceiling(last)
+        expected = low + _EXPECTED * (high - low)
+        rest = order[self.places :]
+        return order[: self.places] + [
+            index for index in rest if self.ceiling(self.standings[index]) >= expected
+        ]
 
     def check_cut(self, index: int, draft: Draft) -> None:
         """Make sure that a draft which was cut elsewhere is rightly cut here.

@@ -136,7 +136,7 @@ def test_files_of_model_calls(fake: type[FakeSelfRAG], name: str) -> None:
             "--store-limit got 'much'. Hint: Write it as 4GB",
         ),
         (["--store", "a", "--store-limit", "0"], "--store-limit got '0'."),
-        (["--order", "first"], "'first' is not one of 'together', 'leaders'"),
+        (["--order", "first"], "'first' is not one of 'auto', 'together', 'leaders'"),
     ],
 )
 def test_stores_and_orders_that_cannot_be(

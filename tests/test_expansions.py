@@ -259,7 +259,7 @@ def test_a_full_cache_decodes_nothing(tmp_path: Path) -> None:
         assert all(node["status"] != "cut" for node in nodes(answer))
 
 
-@pytest.mark.parametrize("order", ["together", "leaders"])
+@pytest.mark.parametrize("order", ["auto", "together", "leaders"])
 def test_cut_branches_are_resumed_where_they_were_cut(tmp_path: Path, order: str) -> None:
     """A cache of a pruned run, asked without pruning, gives what a run without a cache gives; and
     the model writes nothing that was written before."""

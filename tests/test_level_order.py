@@ -13,7 +13,9 @@ from test_pruning import assert_unchanged, survivors
 from tiny_models import ScriptedBackend
 
 from decoding.config import DecodingConfig
+from decoding.generation import Generation
 from decoding.pruning import LevelPruner
+from decoding.standing import Contender
 from selfrag.answer import Answer, Budget
 from selfrag.rag import SelfRAG
 
@@ -50,9 +52,14 @@ def cost(rows: int, **config: Any) -> tuple[list[Answer], int, int]:
 
 
 def test_what_the_orders_cost() -> None:
-    """Leaders first: fewest tokens; together: fewest passes, unless there is one row only."""
+    """Leaders first: fewest tokens; together: fewest passes, unless there is one row only.
+
+    Between them "auto", whose tokens may even be fewer than those of leaders alone.
+    """
     whole, all_tokens, all_passes = cost(10, prune=False)
-    together, tokens, passes = cost(10)
+    together, tokens, passes = cost(10, order="together")
+    both, auto_tokens, auto_passes = cost(10)
+    assert auto_tokens < tokens and passes <= auto_passes < cost(10, order="leaders")[2]
     leaders, fewer_tokens, more_passes = cost(10, order="leaders")
     assert fewer_tokens < tokens < all_tokens
     assert passes <= all_passes and passes < more_passes
@@ -61,7 +68,9 @@ def test_what_the_orders_cost() -> None:
         assert_unchanged(second, third)
         assert second.usage.expansions == first.usage.expansions
         assert second.usage.prompt_tokens == first.usage.prompt_tokens
-    alone, _, alone_passes = cost(1)
+    for first, third in zip(both, whole, strict=True):
+        assert_unchanged(first, third)
+    alone, _, alone_passes = cost(1, order="together")
     _, _, leader_passes = cost(1, order="leaders")
     assert leader_passes < alone_passes
     for first, third in zip(alone, whole, strict=True):
@@ -69,14 +78,29 @@ def test_what_the_orders_cost() -> None:
 
 
 def test_who_can_score_most_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    best, tokens, _ = cost(1, w_ret=3.0)
+    best, tokens, _ = cost(1, w_ret=3.0, order="together")
     sound = LevelPruner.best_first
     monkeypatch.setattr(LevelPruner, "best_first", lambda self: sound(self)[::-1])
-    worst, more_tokens, _ = cost(1, w_ret=3.0)
+    worst, more_tokens, _ = cost(1, w_ret=3.0, order="together")
     assert tokens < more_tokens
     for first, second in zip(best, worst, strict=True):
         assert first.tree["selected"] == second.tree["selected"]
         assert survivors(first) == survivors(second)
+
+
+def test_who_runs_along_with_the_leaders() -> None:
+    """Before anything is read, a floor is s_ret and a ceiling s_ret + 3 (w_rel, w_sup, w_seq 1).
+
+    The leader, 0.9, is expected at 0.9 + 0.9 * 3 = 3.6; a ceiling of 3.7 comes along, 3.5 waits.
+    With two places the second, 0.7, is expected at 0.7 + 2.7 = 3.4, and 3.5 comes along too.
+    """
+    contenders = [
+        Contender((), Generation((1,), max_tokens=9), s_ret) for s_ret in (0.5, 0.9, 0.3, 0.7)
+    ]
+    config = DecodingConfig(w_rel=1.0, w_sup=1.0, w_seq=1.0, w_ret=1.0)
+    expected = {1: [1, 3], 2: [1, 3, 0], 4: [1, 3, 0, 2]}
+    for places, order in expected.items():
+        assert LevelPruner(config, prompts().vocabulary, contenders, places).ahead() == order
 
 
 def test_time_that_runs_out_between_the_rounds() -> None:

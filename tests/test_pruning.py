@@ -102,7 +102,7 @@ weights = st.sampled_from([0.0, 0.3, 1.0, 2.0, 1e9])
 settings_of_all_kinds = st.fixed_dictionaries(
     {
         "form": st.sampled_from(["long", "short"]),
-        "order": st.sampled_from(["together", "leaders"]),
+        "order": st.sampled_from(["auto", "together", "leaders"]),
         "mode": st.sampled_from(["always", "adaptive", "never"]),
         "passages": st.integers(1, 4),
         "beam_width": st.integers(1, 3),
@@ -140,7 +140,7 @@ def test_random_scripts(
 
 
 @pytest.mark.parametrize("form", ["long", "short"])
-@pytest.mark.parametrize("order", ["together", "leaders"])
+@pytest.mark.parametrize("order", ["auto", "together", "leaders"])
 def test_random_models(form: str, order: str) -> None:
     saved = 0
     for seed, weights in ((0, (0.2, 2.0, 0.0, 0.0)), (1, (1.0, 1.0, 1.0, 3.0)), (2, (1, 1, 0, 0))):

@@ -82,7 +82,7 @@ def ask(
         int | None, typer.Option("--max-segments", min=1, help="Segments of the longest answer.")
     ] = None,
     order: Annotated[
-        Literal["together", "leaders"] | None,
+        Literal["auto", "together", "leaders"] | None,
         typer.Option("--order", help="Branches at once, or leaders first; same answers."),
     ] = None,
     max_generated_tokens: Annotated[

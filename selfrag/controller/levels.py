@@ -1,9 +1,10 @@
 """Decoding one level of the tree: in which order, with which branches given up on the way.
 
 "together" decodes all branches at once, those that can score most submitted first: fewest forward
-passes, right where a pass of ten rows costs little more than one of three. "leaders" holds every
-branch back once its IsRel is known, finishes as many as can survive, the best first, and then those
-of the rest that can still change the answer: fewest tokens, at up to twice the passes.
+passes. "leaders" holds every branch back once its IsRel is known, finishes as many as can survive, the
+best first, and then those of the rest that can still change the answer: fewest tokens, at up to twice
+the passes. "auto" finishes with the leaders all that these will hardly cut: few tokens where branches
+differ, and few passes where they do not.
 """
 
 from __future__ import annotations
@@ -98,10 +99,14 @@ def decode_pruned(
         return tuple(drafts[index] for index in range(len(drafts)))
     held: set[int] = set()
     yield from _round(inquiry, pruner, first_node, everyone, drafts, held)
-    for most in (pruner.places, len(everyone)):
+    for last in (False, True):
         waiting = [index for index in pruner.best_first() if index in held - pruner.cuts]
-        held -= set(waiting[:most])
-        yield from _round(inquiry, pruner, first_node, waiting[:most], drafts)
+        if not last and inquiry.config.order == "leaders":
+            waiting = waiting[: pruner.places]
+        elif not last:
+            waiting = [index for index in pruner.ahead() if index in waiting]
+        held -= set(waiting)
+        yield from _round(inquiry, pruner, first_node, waiting, drafts)
     return tuple(drafts[index] for index in range(len(drafts)))
 
 

@@ -104,7 +104,7 @@ def savings(
 
     whole, passes_without = asked(base.replace(prune=False))
     made = []
-    for order in ("together", "leaders"):
+    for order in ("auto", "together", "leaders"):
         answers, passes = asked(base.replace(prune=True, order=order))
         same = sum(
             (one.text, one.citations) == (other.text, other.citations)

@@ -55,3 +55,11 @@ class Closeable(Protocol):
     def close(self) -> None:
         """Free it; nothing is submitted afterwards."""
         ...
+
+
+def resumes_cheaply(backend: Backend) -> bool:
+    """Whether a branch that was cut goes on for the price of its next token.
+
+    A backend says so by an attribute of this name; others are asked anew for what was left.
+    """
+    return bool(getattr(backend, "resumes_cheaply", False))

@@ -31,8 +31,8 @@ _ROUNDING = 2.0**-40
 """Relative error of a score that the comparison forgives; that of the arithmetic is under 2^-48."""
 
 _EXPECTED = 0.9
-"""How much of what it can still gain a leader is expected to reach. Of 0.5, 0.8 and 0.95 the last two
-wrote as few tokens as leaders alone, in an eighth fewer passes (selfrag-mini, short form)."""
+"""How much of what it can still gain a leader is expected to reach. Of 0.5, 0.8 and 0.95 the last
+two wrote as few tokens as leaders alone, in an eighth fewer passes (selfrag-mini, short form)."""
 
 
 @dataclass(slots=True)

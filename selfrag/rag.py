@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from decoding.backend import Backend, Closeable
+from decoding.backend import Backend, Closeable, resumes_cheaply
 from decoding.codec import PromptCodec
 from decoding.config import DecodingConfig
 from decoding.prompt import PromptBuilder
@@ -84,7 +84,6 @@ class SelfRAG:
         self._prompts = prompts
         self._calibration = calibration or Calibration()
         self._calibrated_prompts = prompts.scaled(self._calibration.scalings)
-        self._context_limit = backend.context_limit
         self._backend = backend
         self._scheduler = Scheduler(backend, store)
         self._recording = store is not None and store.mode == "record"
@@ -332,7 +331,8 @@ class SelfRAG:
             budget=limits,
             calibration=self._calibration,
             prompts=self._calibrated_prompts if own else self._prompts,
-            context_limit=self._context_limit,
+            context_limit=self._backend.context_limit,
+            resumes_cheaply=resumes_cheaply(self._backend),
             log=log,
         )
         given = question.passages

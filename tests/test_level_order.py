@@ -51,7 +51,7 @@ def cost(rows: int, **config: Any) -> tuple[list[Answer], int, int]:
     return answers, sum(answer.usage.generated_tokens for answer in answers), passes
 
 
-def test_what_the_orders_cost() -> None:
+def test_what_the_orders_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaders first: fewest tokens; together: fewest passes, unless there is one row only.
 
     Between them "auto", whose tokens may even be fewer than those of leaders alone.
@@ -70,6 +70,9 @@ def test_what_the_orders_cost() -> None:
         assert second.usage.prompt_tokens == first.usage.prompt_tokens
     for first, third in zip(both, whole, strict=True):
         assert_unchanged(first, third)
+    monkeypatch.setattr(Rows, "resumes_cheaply", False)
+    assert cost(10)[1:] == (tokens, passes)
+    monkeypatch.undo()
     alone, _, alone_passes = cost(1, order="together")
     _, _, leader_passes = cost(1, order="leaders")
     assert leader_passes < alone_passes

@@ -50,6 +50,8 @@ class ScriptedBackend:
     goes to id 0. Each text piece must be exactly one id.
     """
 
+    resumes_cheaply = True
+
     def __init__(
         self, prompts: PromptBuilder, script: dict[str, dict[str, float]], context: int = 512
     ) -> None:

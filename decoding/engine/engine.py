@@ -48,6 +48,8 @@ class BatchedEngine(RequestQueue):
             was never measured.
     """
 
+    resumes_cheaply = True
+
     def __init__(
         self,
         model: Any,

@@ -36,6 +36,7 @@ class Inquiry:
         question, config, budget, calibration: what was asked, and how.
         prompts: builds prompts for the model's tokenizer.
         context_limit: the model's context in tokens.
+        resumes_cheaply: whether branches may be held back at little cost (`decoding.backend`).
         log: where events go.
         interrupted: why the search has to stop ("max_seconds", ...), or None.
     """
@@ -46,6 +47,7 @@ class Inquiry:
     calibration: Calibration
     prompts: PromptBuilder
     context_limit: int
+    resumes_cheaply: bool
     log: EventLog
     warnings: list[str] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)

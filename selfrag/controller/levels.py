@@ -1,10 +1,11 @@
 """Decoding one level of the tree: in which order, with which branches given up on the way.
 
 "together" decodes all branches at once, those that can score most submitted first: fewest forward
-passes. "leaders" holds every branch back once its IsRel is known, finishes as many as can survive, the
-best first, and then those of the rest that can still change the answer: fewest tokens, at up to twice
-the passes. "auto" finishes with the leaders all that these will hardly cut: few tokens where branches
-differ, and few passes where they do not.
+passes. "leaders" holds every branch back once its IsRel is known, finishes as many as can survive,
+the best first, and then those of the rest that can still change the answer: fewest tokens, at up to
+twice the passes. "auto" finishes with the leaders all that these will hardly cut: few tokens where
+branches differ, and few passes where they do not. A backend for which holding back is not cheap
+decodes them together.
 """
 
 from __future__ import annotations
@@ -94,14 +95,16 @@ def decode_pruned(
     """The contenders' drafts, in order; those that were given up are cut."""
     drafts: dict[int, Draft] = {}
     everyone = pruner.best_first()
-    if inquiry.config.order == "together" or len(everyone) <= pruner.places:
+    order = inquiry.config.order
+    at_once = order == "together" or (order == "auto" and not inquiry.resumes_cheaply)
+    if at_once or len(everyone) <= pruner.places:
         yield from _round(inquiry, pruner, first_node, everyone, drafts)
         return tuple(drafts[index] for index in range(len(drafts)))
     held: set[int] = set()
     yield from _round(inquiry, pruner, first_node, everyone, drafts, held)
     for last in (False, True):
         waiting = [index for index in pruner.best_first() if index in held - pruner.cuts]
-        if not last and inquiry.config.order == "leaders":
+        if not last and order == "leaders":
             waiting = waiting[: pruner.places]
         elif not last:
             waiting = [index for index in pruner.ahead() if index in waiting]

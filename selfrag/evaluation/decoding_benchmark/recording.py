@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from decoding.backend import Backend
+from decoding.backend import Backend, resumes_cheaply
 from decoding.generation import Draft, Generation, Watch
 
 
@@ -28,6 +28,7 @@ class Recorder:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.resumes_cheaply = resumes_cheaply(backend)
         self._open: dict[int, tuple[int, Generation]] = {}
         self._rounds: list[dict[int, Call]] = []
 

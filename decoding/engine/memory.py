@@ -130,7 +130,7 @@ class CacheMemory:
         shared: int,
         index: int,
     ) -> tuple[Row, PrefixNode | None]:
-        """Make the row: a planned node below `node`, or a copy of what is not shared."""
+        """Make the row, and the planned node below `node` where there is one."""
         if planned > matched:
             child = self.tree.extend(node, sequence.generation.prompt_ids[matched:planned])
             self.tree.acquire(child)

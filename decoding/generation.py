@@ -40,6 +40,8 @@ class Generation:
             "score" request wants); decoding is free after them.
         read_ids: ids whose log-probabilities are kept at position 0, wherever one of them is
             written, and at the last position computed.
+        turn: of the requests that wait, those of the lowest turn come first. What is answered
+            does not depend on it, so that it makes no two requests different.
     """
 
     prompt_ids: tuple[int, ...]
@@ -50,6 +52,7 @@ class Generation:
     first_offsets: tuple[float, ...] = ()
     forced_ids: tuple[int, ...] = ()
     read_ids: tuple[int, ...] = ()
+    turn: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if not self.prompt_ids:

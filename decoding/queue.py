@@ -5,6 +5,7 @@ A backend adds `step`, `progress`, and what is its own of refusing and stopping.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 
 from decoding.generation import Draft, Generation, Watch
@@ -12,7 +13,7 @@ from decoding.sequence import RunningSequence, check_fits
 
 
 class RequestQueue:
-    """Requests that wait, in order, and drafts that are finished and not polled yet.
+    """Requests that wait, by their turn and in order, and drafts that are finished and not polled yet.
 
     Args:
         context_limit: largest number of tokens of a prompt and its continuation together.
@@ -34,7 +35,8 @@ class RequestQueue:
         check_fits(generation, self.context_limit)
         self._accept(generation)
         self._tickets += 1
-        self._waiting.append(RunningSequence(self._tickets, generation, watch))
+        sequence = RunningSequence(self._tickets, generation, watch)
+        insort(self._waiting, sequence, key=lambda waiting: waiting.generation.turn)
         return self._tickets
 
     def poll(self) -> list[tuple[int, Draft]]:

@@ -19,6 +19,7 @@ class Job:
     """One question under way; `future` gets its answer.
 
     Attributes:
+        turn: its place among the questions; what an earlier one asks of the backend comes first.
         request: what its controller waits for.
         drafts: what has come back of it, by the branch's place in the request.
         tickets: what the backend is still at, by the same place.
@@ -36,6 +37,7 @@ class Job:
     storable: bool = True
     future: Future[Answer] = field(default_factory=Future)
     started: float = field(default_factory=time.monotonic)
+    turn: int = 0
     expired: bool = False
     request: Expand | Retrieve | None = None
     drafts: dict[int, Draft] = field(default_factory=dict)

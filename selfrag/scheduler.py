@@ -51,6 +51,7 @@ class Scheduler:
         self._store = store
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._jobs: list[Job] = []
+        self._turns = 0
         self._owners: dict[int, tuple[Job, int]] = {}
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -114,6 +115,8 @@ class Scheduler:
     def _handle(self, message: Message) -> None:
         kind, job, detail = message
         if kind == "start":
+            self._turns += 1
+            job.turn = self._turns
             self._jobs.append(job)
             self._advance(job, None)
         elif job not in self._jobs:
@@ -241,7 +244,7 @@ class Scheduler:
             job.starts[index] = start
             generation = continuation(generation, start)
             watch = None if watch is None else watching(watch, start)
-        ticket = self._backend.submit(generation, watch)
+        ticket = self._backend.submit(replace(generation, turn=job.turn), watch)
         job.model_calls += 1
         job.tickets[index] = ticket
         self._owners[ticket] = (job, index)

@@ -112,9 +112,9 @@ def test_rows_are_made_as_long_as_the_longest_that_waits(monkeypatch: pytest.Mon
     made: list[tuple[int, int]] = []
     original = RowCache.resize
 
-    def spy(cache: RowCache, rows: int, capacity: int, used: int) -> None:
+    def spy(cache: RowCache, rows: int, capacity: int, used: int, kept: int) -> None:
         made.append((rows, capacity))
-        original(cache, rows, capacity, used)
+        original(cache, rows, capacity, used, kept)
 
     monkeypatch.setattr(RowCache, "resize", spy)
     run(batched(), [Generation(tuple(range(i, 20 * (i + 1))), max_tokens=4) for i in range(4)])
@@ -182,7 +182,7 @@ def test_rows_stay_without_gaps_and_keep_what_they_hold(
     shape = KeyValueShape(1, 1, 2, torch.float32, torch.device("cpu"))
     cache, root = RowCache(shape), PrefixTree(shape).root
     leaves = [*reading, *joining]
-    cache.resize(len(leaves), 4, 0)
+    cache.resize(len(leaves), 4, 0, 0)
     rows = []
     for index in range(len(leaves)):
         sequence = RunningSequence(index, Generation((1,), max_tokens=1), None)

@@ -91,7 +91,7 @@ def test_new_tokens_see_their_own_text_and_what_it_shares(
         past = Stretch(*torch.randn(2, 1, shared, 5, size)) if place % 3 == 0 else None
         home = Stretch(*torch.zeros(2, 1, shared, length, size))
         texts.append(Fresh(range(length), 0, home, past))
-    seen = [Shared(common, torch.tensor(readers))] if readers else []
+    seen = [Shared([common], torch.tensor(readers))] if readers else []
     prompts = PromptsPass(Prompts(texts, seen), query.device)
     prompts.write(0, key, value)
     found = prompts.attend(0, query, key, value, 0.3)

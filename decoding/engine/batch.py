@@ -94,7 +94,7 @@ def stretches(nodes: Sequence[PrefixNode]) -> list[Stretch]:
 
 
 def shared_prefixes(seen: Sequence[Sequence[PrefixNode]]) -> list[Shared]:
-    """Each stretch of the tree that is read by reference, with its readers.
+    """What is read of the tree by reference, each stretch once, with its readers.
 
     Args:
         seen: the nodes that each reader sees; readers are known by their places in it.
@@ -112,11 +112,7 @@ def shared_prefixes(seen: Sequence[Sequence[PrefixNode]]) -> list[Shared]:
             chains.append(chain)
         chain.append(node)
         ends[node] = chain
-    found = []
-    for chain in chains:
-        place = _rows_of(readers[chain[-1]])
-        found += [Shared(stretch, place) for stretch in stretches(chain)]
-    return found
+    return [Shared(stretches(chain), _rows_of(readers[chain[-1]])) for chain in chains]
 
 
 def _rows_of(indices: list[int]) -> slice | torch.Tensor:

@@ -18,6 +18,9 @@ from decoding.engine.attention import Part, attend_all, attend_causal, merge_int
 from decoding.engine.keyvalues import Stretch
 from decoding.engine.rows import Shared, tokens_of
 
+_LONG = 128
+"""Positions from which copying a stretch costs more than a call and a merge of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
@@ -70,12 +73,13 @@ class PromptsPass:
         starts = [0, *accumulate(widths)]
         self._tokens = [slice(start, stop) for start, stop in pairwise(starts)]
         self._seen = [
-            Shared(text.past, tokens)
+            Shared((text.past,), tokens)
             for text, tokens in zip(self._texts, self._tokens, strict=True)
             if text.past is not None
         ]
         for shared in prompts.shared:
-            self._seen.append(Shared(shared.stretch, tokens_of(starts, shared.rows, device)))
+            tokens = tokens_of(starts, shared.rows, device)
+            self._seen += [Shared(run, tokens) for run in joined(shared.stretches)]
         self._columns: list[Tensor] = []
         if len(widths) > 1:
             places: list[int] = [0] * starts[-1]
@@ -102,7 +106,8 @@ class PromptsPass:
         """`[tokens, heads, head_size]`, over all that each token sees; `write` comes first."""
         whole = self._among_themselves(query, key, value, scale)
         for seen in self._seen:
-            keys, values = seen.stretch.keys[layer], seen.stretch.values[layer]
+            keys = one_behind_another([stretch.keys[layer] for stretch in seen.stretches])
+            values = one_behind_another([stretch.values[layer] for stretch in seen.stretches])
             merge_into(whole, seen.rows, attend_all(query[seen.rows], keys, values, scale))
         return whole.output
 
@@ -115,6 +120,23 @@ class PromptsPass:
         output = torch.cat([part.output.flatten(0, 1) for part in parts])
         log_sum = torch.cat([part.log_sum.flatten(0, 1) for part in parts])
         return Part(output[self._places], log_sum[self._places])
+
+
+def joined(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """Runs of stretches that are attended to in one call: short neighbours, long ones alone."""
+    runs: list[list[Stretch]] = []
+    last = _LONG
+    for stretch in stretches:
+        if max(last, stretch.length) >= _LONG:
+            runs.append([])
+        runs[-1].append(stretch)
+        last = stretch.length
+    return runs
+
+
+def one_behind_another(parts: Sequence[Tensor]) -> Tensor:
+    """`[heads, positions, head_size]` of several as one; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
 def alike(widths: Sequence[int]) -> list[list[int]]:

@@ -107,15 +107,14 @@ class RowCache:
         new = self.bytes_of(rows, capacity)
         return max(self.bytes + new // 2, self.bytes // 2 + new) if used else new
 
-    def resize(self, rows: int, capacity: int, used: int) -> None:
-        """Hold `rows` rows of `capacity` positions, keeping the first `used` rows.
+    def resize(self, rows: int, capacity: int, used: int, kept: int) -> None:
+        """Hold `rows` rows of `capacity` positions, keeping `kept` ones of the first `used` rows.
 
         With `used` 0 the old memory is given back before the new is taken; otherwise keys are
         copied first, then values.
         """
         if not used:
             self.keys = self.values = self._shape.zeros(0, 0)
-        kept = min(capacity, self.capacity)
         for name in ("keys", "values"):
             new = self._shape.zeros(rows, capacity)
             if used:

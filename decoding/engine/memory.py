@@ -157,7 +157,8 @@ class CacheMemory:
         for rows, positions in self._sizes(len(running), own, wishes):
             most = cache.bytes_while_resized(rows, positions, len(running))
             if self._make_room(most - cache.bytes + extra, running, node):
-                cache.resize(rows, positions, len(running))
+                kept = max((row.own for row in running), default=0)
+                cache.resize(rows, positions, len(running), kept)
                 return True
         return False
 

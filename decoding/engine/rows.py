@@ -19,9 +19,14 @@ from decoding.engine.keyvalues import RowCache, Stretch
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A prefix that some rows of a pass, or texts, read together."""
+    """A prefix that some rows of a pass, or texts, read together.
 
-    stretch: Stretch
+    Attributes:
+        stretches: its positions, wherever they lie, in the order of the text.
+        rows: who reads it.
+    """
+
+    stretches: Sequence[Stretch]
     rows: slice | Tensor
 
 
@@ -125,7 +130,7 @@ class RowsPass:
         layout = Layout(running.widths, place.device)
         hidden = None if hidden is None else layout.spread(hidden)
         shared = [
-            Shared(item.stretch, tokens_of(layout.starts, item.rows, place.device))
+            Shared(item.stretches, tokens_of(layout.starts, item.rows, place.device))
             for item in running.shared
         ]
         return cls(running.cache, own, span, hidden, shared, layout)
@@ -146,9 +151,10 @@ class RowsPass:
             asked = layout.spread(query)
             whole = layout.gathered(attend_own(asked, keys, values, self._hidden, scale))
         for shared in self._shared:
-            keys, values = shared.stretch.keys[layer], shared.stretch.values[layer]
-            part = attend_all(query[shared.rows], keys, values, scale)
-            merge_into(whole, shared.rows, part)
+            for stretch in shared.stretches:
+                keys, values = stretch.keys[layer], stretch.values[layer]
+                part = attend_all(query[shared.rows], keys, values, scale)
+                merge_into(whole, shared.rows, part)
         return whole.output
 
 

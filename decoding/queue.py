@@ -13,7 +13,7 @@ from decoding.sequence import RunningSequence, check_fits
 
 
 class RequestQueue:
-    """Requests that wait, by their turn and in order, and drafts that are finished and not polled yet.
+    """Requests that wait, by turn and in order, and drafts that are finished and not polled yet.
 
     Args:
         context_limit: largest number of tokens of a prompt and its continuation together.

@@ -26,12 +26,17 @@ class Part(NamedTuple):
     log_sum: Tensor
 
 
+def taken(tensor: Tensor, places: slice | Tensor) -> Tensor:
+    """`tensor[places]` along the first dimension; on the CPU some times faster than by indexing."""
+    return tensor[places] if isinstance(places, slice) else tensor.index_select(0, places)
+
+
 def merge_into(whole: Part, queries: slice | Tensor, part: Part) -> None:
     """Make `whole`, for the given queries of it, attention over its positions and the part's.
 
     The two sets of positions must not overlap.
     """
-    output, log_sum = whole.output[queries], whole.log_sum[queries]
+    output, log_sum = taken(whole.output, queries), taken(whole.log_sum, queries)
     weight = torch.sigmoid(part.log_sum - log_sum)
     output.lerp_(part.output, weight.unsqueeze(-1))
     log_sum = torch.logaddexp(log_sum, part.log_sum)

@@ -25,7 +25,7 @@ from decoding.engine.speculation import Speculation
 from decoding.generation import Draft, Generation
 from decoding.queue import RequestQueue
 
-_DEFAULT_POSITIONS = 32_768
+_DEFAULT_POSITIONS = 65_536
 _DEFAULT_LIMIT = 4 * 2**30
 _SPECULATION = 16
 
@@ -41,7 +41,7 @@ class BatchedEngine(RequestQueue):
         prefill_tokens: prompt positions that one pass may take; a longer prompt takes several.
             None is 512 on the CPU, whose products are no faster with more, and 8,192 elsewhere.
         cache_bytes: memory for keys and values, of running rows and kept prefixes together.
-            None is room for 32,768 positions, at most 4 GiB (8,192 positions of a 7B in half
+            None is room for 65,536 positions, at most 4 GiB (8,192 positions of a 7B in half
             precision) or, on CUDA, half of the device's free memory.
         speculation: tokens up to which a decode step is filled with guesses, which are verified
             (docs/engines.md); 0 guesses nothing. None is 16 on the CPU and 0 elsewhere, where it

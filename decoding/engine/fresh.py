@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from decoding.engine.attention import Part, attend_all, attend_causal, merge_into
+from decoding.engine.attention import Part, attend_all, attend_causal, merge_into, taken
 from decoding.engine.keyvalues import Stretch
 from decoding.engine.rows import Shared, tokens_of
 
@@ -108,7 +108,7 @@ class PromptsPass:
         for seen in self._seen:
             keys = one_behind_another([stretch.keys[layer] for stretch in seen.stretches])
             values = one_behind_another([stretch.values[layer] for stretch in seen.stretches])
-            merge_into(whole, seen.rows, attend_all(query[seen.rows], keys, values, scale))
+            merge_into(whole, seen.rows, attend_all(taken(query, seen.rows), keys, values, scale))
         return whole.output
 
     def _among_themselves(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Part:
@@ -116,10 +116,16 @@ class PromptsPass:
         if not self._columns:
             part = attend_causal(query[None], key[None], value[None], scale)
             return Part(part.output[0], part.log_sum[0])
-        parts = [attend_causal(query[at], key[at], value[at], scale) for at in self._columns]
+        parts = []
+        for at in self._columns:
+            texts = [
+                taken(one, at.flatten()).view(*at.shape, *one.shape[1:])
+                for one in (query, key, value)
+            ]
+            parts.append(attend_causal(texts[0], texts[1], texts[2], scale))
         output = torch.cat([part.output.flatten(0, 1) for part in parts])
         log_sum = torch.cat([part.log_sum.flatten(0, 1) for part in parts])
-        return Part(output[self._places], log_sum[self._places])
+        return Part(taken(output, self._places), taken(log_sum, self._places))
 
 
 def joined(stretches: Sequence[Stretch]) -> list[list[Stretch]]:

@@ -13,7 +13,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from decoding.engine.attention import Part, attend_all, attend_own, merge_into
+from decoding.engine.attention import Part, attend_all, attend_own, merge_into, taken
 from decoding.engine.keyvalues import RowCache, Stretch
 
 
@@ -73,13 +73,13 @@ class Layout:
 
     def spread(self, tokens: Tensor) -> Tensor:
         """`[tokens, ...]` to `[rows * width, ...]`: short rows repeat their last token."""
-        return tokens if self._columns is None else tokens[self._columns.flatten()]
+        return tokens if self._columns is None else taken(tokens, self._columns.flatten())
 
     def gathered(self, part: Part) -> Part:
         """Attention of the tokens alone."""
         if self._columns is None:
             return part
-        return Part(part.output[self._places], part.log_sum[self._places])
+        return Part(taken(part.output, self._places), taken(part.log_sum, self._places))
 
 
 def tokens_of(starts: Sequence[int], rows: slice | Tensor, device: torch.device) -> slice | Tensor:
@@ -153,7 +153,7 @@ class RowsPass:
         for shared in self._shared:
             for stretch in shared.stretches:
                 keys, values = stretch.keys[layer], stretch.values[layer]
-                part = attend_all(query[shared.rows], keys, values, scale)
+                part = attend_all(taken(query, shared.rows), keys, values, scale)
                 merge_into(whole, shared.rows, part)
         return whole.output
 

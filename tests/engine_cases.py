@@ -94,8 +94,8 @@ def assert_close(found: Sequence[float], expected: Sequence[float]) -> None:
 
 
 def random_requests(seed: int, count: int) -> list[Generation]:
-    """Ragged prompts, many with shared beginnings, and every kind of stop."""
-    draw = random.Random(seed)
+    """Ragged prompts, many with shared beginnings, every kind of stop, in turns of their own."""
+    draw, turns = random.Random(seed), random.Random(seed + 1)
     ids = range(VOCABULARY)
     trunk = draw.choices(ids, k=40)
     requests = []
@@ -112,6 +112,7 @@ def random_requests(seed: int, count: int) -> list[Generation]:
                 first_ids=tuple(draw.sample(ids, k=draw.choice([0, 2]))),
                 forced_ids=tuple(forced),
                 read_ids=tuple(draw.sample(ids, k=draw.choice([0, 1, 13]))),
+                turn=turns.randint(0, 2),
             )
         )
     return requests

@@ -144,6 +144,35 @@ def test_forced_ids_are_scored_as_they_stand() -> None:
     assert draft.log_probabilities == pytest.approx(expected, abs=1e-5)
 
 
+def test_what_waits_is_taken_by_its_turn() -> None:
+    turns = [2, 1, 3, 1, 2]
+    requests = [Generation((i, 7), max_tokens=2, turn=turn) for i, turn in enumerate(turns)]
+    engine = batched(max_rows=1)
+    tickets = [engine.submit(request) for request in requests]
+    order = []
+    while engine.step():
+        order += [tickets.index(ticket) for ticket, _ in engine.poll()]
+    order += [tickets.index(ticket) for ticket, _ in engine.poll()]
+    assert order == [1, 3, 0, 4, 2]
+
+
+def test_an_engine_that_forgets_computes_everything_anew() -> None:
+    requests = random_requests(7, 6)
+    engine = batched()
+    expected, computed = run(engine, requests), engine.forwarded_tokens
+    run(engine, requests)
+    assert engine.forwarded_tokens < 2 * computed
+    engine.forget()
+    assert not list(engine._memory.tree.nodes())
+    before = engine.forwarded_tokens
+    for found, draft in zip(run(engine, requests), expected, strict=True):
+        assert_same(found, draft)
+    assert engine.forwarded_tokens == before + computed
+    engine.submit(requests[0])
+    with pytest.raises(RuntimeError, match="running"):
+        engine.forget()
+
+
 def test_cancelled_requests_leave_the_others_alone() -> None:
     requests = [Generation((i, i + 1, i + 2), max_tokens=8, read_ids=(4,)) for i in range(6)]
     expected = run(batched(), requests)

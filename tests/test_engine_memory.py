@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import random
 from typing import Any
 
@@ -12,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import tiny_llama
 
+import decoding.engine.keyvalues as keyvalues_module
 import decoding.engine.memory as memory_module
 from decoding.engine import BatchedEngine
 from decoding.engine.batch import Row, compact
 from decoding.engine.keyvalues import KeyValueShape, RowCache
 from decoding.engine.prefixes import PrefixTree
+from decoding.engine.reserve import Reserve
 from decoding.errors import CacheTooSmall
 from decoding.generation import Generation
 from decoding.reference import ReferenceEngine
@@ -121,14 +124,56 @@ def test_rows_are_made_as_long_as_the_longest_that_waits(monkeypatch: pytest.Mon
     assert made == [(4, 96)]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_rows_begin_with_zeros(dtype: torch.dtype) -> None:
-    shape = KeyValueShape(2, 3, 4, dtype, torch.device("cpu"))
-    zeros = shape.zeros(5, 6)
-    assert zeros.shape == (2, 5, 3, 6, 4) and zeros.dtype == dtype
-    assert not zeros.any()
-    zeros[1, 4, 2, 5, 3] = 1
-    assert float(zeros.sum()) == 1.0 and float(zeros.flatten()[-1]) == 1.0
+SIZES = st.tuples(st.integers(1, 6), st.integers(1, 9), st.booleans(), st.booleans())
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(SIZES, min_size=1, max_size=8), dtype=st.sampled_from(["float32", "bfloat16"])
+)
+def test_resized_rows_keep_what_they_hold(
+    in_place: bool, sizes: list[tuple[int, int, bool, bool]], dtype: str
+) -> None:
+    """Rows and positions change in any order; each time, some of what was held is kept."""
+    shape = KeyValueShape(3, 2, 4, getattr(torch, dtype), torch.device("cpu"))
+    most = shape.bytes_per_position * 6 * 9
+    with pytest.MonkeyPatch.context() as patch:
+        if not in_place:
+            patch.setattr(keyvalues_module, "Reserve", refused)
+        cache = RowCache(shape, most)
+    assert bool(cache._reserves) == in_place and cache.bytes == 0
+    for number, (rows, capacity, drained, given_back) in enumerate(sizes):
+        used = 0 if drained else min(rows, cache.rows)
+        kept = min(capacity, cache.capacity) if used else 0
+        before = [part[:, :used, :, :kept].clone() for part in (cache.keys, cache.values)]
+        highest = cache.bytes_while_resized(rows, capacity, used)
+        cache.resize(rows, capacity, used, kept)
+        assert cache.bytes <= highest and (cache.rows, cache.capacity) == (rows, capacity)
+        if given_back:
+            cache.give_back()
+            assert cache.spare == 0 and cache.bytes == cache.bytes_of(rows, capacity)
+        for held, part in zip(before, (cache.keys, cache.values), strict=True):
+            assert torch.equal(part[:, :used, :, :kept], held)
+            assert part.isfinite().all()
+            part.copy_(torch.randn(part.shape) + number)
+        assert not torch.equal(cache.keys, cache.values)
+
+
+def refused(size: int) -> Reserve:
+    """A system that gives no address space."""
+    raise OSError(f"no {size} bytes")
+
+
+def test_pages_that_are_given_back_are_zeros() -> None:
+    reserve = Reserve(3 * mmap.PAGESIZE)
+    numbers = reserve.view((3 * mmap.PAGESIZE // 4,), torch.float32)
+    assert not numbers.any()
+    numbers.fill_(1.0)
+    reserve.give_back(mmap.PAGESIZE + 4)
+    assert float(numbers.sum()) == 2 * mmap.PAGESIZE // 4
+    reserve.give_back(3 * mmap.PAGESIZE)
+    assert float(numbers.sum()) == 2 * mmap.PAGESIZE // 4
 
 
 def test_nothing_is_allocated_between_admissions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,14 +182,14 @@ def test_nothing_is_allocated_between_admissions(monkeypatch: pytest.MonkeyPatch
         engine.submit(Generation(tuple(range(i, i + 10)), max_tokens=12))
     engine.step()
     made: list[Any] = []
-    for name in ("empty", "zeros"):
-        original = getattr(KeyValueShape, name)
+    for owner, name in ((KeyValueShape, "empty"), (RowCache, "resize")):
+        original = getattr(owner, name)
 
-        def spy(shape: KeyValueShape, *sizes: int, original: Any = original) -> Any:
+        def spy(self: Any, *sizes: int, original: Any = original) -> Any:
             made.append(sizes)
-            return original(shape, *sizes)
+            return original(self, *sizes)
 
-        monkeypatch.setattr(KeyValueShape, name, spy)
+        monkeypatch.setattr(owner, name, spy)
     place = engine._memory.rows.keys.data_ptr()
     for _ in range(10):
         engine.step()
@@ -180,7 +225,7 @@ def test_rows_stay_without_gaps_and_keep_what_they_hold(
 ) -> None:
     """True is a row that leaves; what a row holds is its number."""
     shape = KeyValueShape(1, 1, 2, torch.float32, torch.device("cpu"))
-    cache, root = RowCache(shape), PrefixTree(shape).root
+    cache, root = RowCache(shape, 10_000), PrefixTree(shape).root
     leaves = [*reading, *joining]
     cache.resize(len(leaves), 4, 0, 0)
     rows = []

@@ -19,7 +19,7 @@ from decoding.engine.attention import (
     attend_plainly,
     merge_into,
 )
-from decoding.engine.fresh import Fresh, Prompts, PromptsPass, alike
+from decoding.engine.fresh import Fresh, Prompts, PromptsPass, alike, joined
 from decoding.engine.keyvalues import Stretch
 from decoding.engine.rows import Shared
 from decoding.generation import Draft, Generation
@@ -78,7 +78,7 @@ def test_attention_in_parts_is_attention(
 def test_new_tokens_see_their_own_text_and_what_it_shares(
     seed: int, shared: int, group: int, lengths: list[int], prefix: int
 ) -> None:
-    """Some texts share a prefix, every third has a past of its own."""
+    """Some texts share a prefix, which lies in two places; every third has a past of its own."""
     torch.manual_seed(seed)
     draw = random.Random(seed)
     count, size = sum(lengths), 8
@@ -91,7 +91,12 @@ def test_new_tokens_see_their_own_text_and_what_it_shares(
         past = Stretch(*torch.randn(2, 1, shared, 5, size)) if place % 3 == 0 else None
         home = Stretch(*torch.zeros(2, 1, shared, length, size))
         texts.append(Fresh(range(length), 0, home, past))
-    seen = [Shared([common], torch.tensor(readers))] if readers else []
+    cut = draw.randint(0, prefix)
+    pieces = [
+        Stretch(*(one[:, :, part] for one in common)) for part in (slice(cut), slice(cut, None))
+    ]
+    pieces = [piece for piece in pieces if piece.length]
+    seen = [Shared(pieces, torch.tensor(readers))] if readers else []
     prompts = PromptsPass(Prompts(texts, seen), query.device)
     prompts.write(0, key, value)
     found = prompts.attend(0, query, key, value, 0.3)
@@ -114,6 +119,13 @@ def test_new_tokens_see_their_own_text_and_what_it_shares(
 
 def test_texts_are_attended_to_with_those_of_similar_length() -> None:
     assert alike([3, 10, 8, 4, 2, 7]) == [[1, 2], [5], [3, 0], [4]]
+
+
+def test_short_neighbours_are_attended_to_together() -> None:
+    lengths = [6, 1, 34, 200, 3, 5, 128, 128, 127]
+    runs = joined([Stretch(*torch.zeros(2, 1, 1, length, 1)) for length in lengths])
+    found = [[stretch.length for stretch in run] for run in runs]
+    assert found == [[6, 1, 34], [200], [3, 5], [128], [128], [127]]
 
 
 def test_plain_products_give_what_the_kernel_gives() -> None:

@@ -104,6 +104,16 @@ def test_hits_that_cannot_be_stored_fail_their_question_only(tmp_path: Path) -> 
         assert rag.ask("Q", passages=passages("w1")).text == "a"
 
 
+def test_what_an_earlier_question_asks_comes_first() -> None:
+    rag, backend = scripted(SCRIPT, ListRetriever(passages("One", "Two")), passages=2, form="long")
+    with rag:
+        rag.ask_many(["Q", "Q"])
+        rag.ask("Q")
+    turns = [generation.turn for generation in backend.generations]
+    alone = [turn for turn in turns if turn == 3]
+    assert len(alone) > 1 and sorted(turns) == [1] * len(alone) + [2] * len(alone) + alone
+
+
 @pytest.mark.parametrize("form", ["long", "short"])
 def test_the_token_budget_is_never_exceeded(form: str) -> None:
     for limit in [*range(14), 30, 1000]:

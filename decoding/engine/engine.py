@@ -146,6 +146,20 @@ class BatchedEngine(RequestQueue):
                 return tuple(row.sequence.partial.token_ids)
         return ()
 
+    def forget(self) -> None:
+        """Let go of all that was computed and written before; nothing may be running.
+
+        What is asked next is computed as by a new engine, whose memory and products this one has.
+
+        Raises:
+            RuntimeError: something is running, or waits.
+        """
+        if self._rows or self._waiting:
+            raise RuntimeError("requests are running; step until nothing does")
+        self._prefill.drop_all()
+        self._memory.tree.evict(self._memory.tree.bytes)
+        self._speculation = Speculation(self._speculation.size)
+
     def _admit(self) -> None:
         """Give waiting sequences a row, starting from the longest known prefix."""
         if not self._rows:

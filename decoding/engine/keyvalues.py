@@ -5,13 +5,14 @@ Nothing here knows token ids or what is attended to.
 
 from __future__ import annotations
 
-import mmap
+from contextlib import suppress
 from dataclasses import dataclass
-from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from decoding.engine.reserve import Reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,9 @@ class KeyValueShape:
         shape = (self.layers, self.heads, length, self.head_size)
         return torch.empty(shape, dtype=self.dtype, device=self.device)
 
-    def zeros(self, rows: int, length: int) -> Tensor:
-        """`[layers, rows, heads, length, head_size]`; the CPU's is taken when it is written to."""
-        shape = (self.layers, rows, self.heads, length, self.head_size)
-        size = prod(shape) * self.dtype.itemsize
-        if self.device.type != "cpu" or not size or not hasattr(mmap, "MAP_PRIVATE"):
-            return torch.zeros(shape, dtype=self.dtype, device=self.device)
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        return torch.frombuffer(memory, dtype=self.dtype).view(shape)
+    def rows(self, rows: int, length: int) -> tuple[int, ...]:
+        """`[layers, rows, heads, length, head_size]`."""
+        return (self.layers, rows, self.heads, length, self.head_size)
 
 
 class Stretch(NamedTuple):
@@ -76,12 +72,22 @@ class RowCache:
     """What each running row holds for itself, `[layers, rows, heads, capacity, head_size]`.
 
     Rows `0..n-1` are in use, without gaps, so a decode step reads a view. Memory changes hands in
-    `resize` only, which the engine calls when a row is admitted.
+    `resize` and `give_back` only, which the engine calls when a row is admitted.
+
+    Args:
+        shape: what a position is made of.
+        most: bytes that it will never exceed. On the CPU it has address space for them from the
+            beginning, grows where it lies and keeps what it took until `give_back`.
     """
 
-    def __init__(self, shape: KeyValueShape) -> None:
+    def __init__(self, shape: KeyValueShape, most: int) -> None:
         self._shape = shape
-        self.keys = self.values = shape.zeros(0, 0)
+        self._reserves: list[Reserve] = []
+        self._held = 0
+        if shape.device.type == "cpu":
+            with suppress(OSError):
+                self._reserves = [Reserve(max(1, most // 2)) for _ in range(2)]
+        self.keys, self.values = self._made(0, 0, 0), self._made(1, 0, 0)
 
     @property
     def rows(self) -> int:
@@ -95,31 +101,61 @@ class RowCache:
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
-        return self.keys.nbytes + self.values.nbytes
+        """Memory held, with what is kept for later."""
+        return max(self._held, self._used)
+
+    @property
+    def spare(self) -> int:
+        """Memory that is kept for later: `give_back` frees as much."""
+        return self.bytes - self._used
 
     def bytes_of(self, rows: int, capacity: int) -> int:
-        """Memory that `resize(rows, capacity)` would hold."""
+        """Memory that `rows` rows of `capacity` positions take."""
         return rows * capacity * self._shape.bytes_per_position
 
     def bytes_while_resized(self, rows: int, capacity: int, used: int) -> int:
         """The most memory that `resize` holds at any time."""
         new = self.bytes_of(rows, capacity)
-        return max(self.bytes + new // 2, self.bytes // 2 + new) if used else new
+        if self._reserves:
+            layer = min(new, self._used) // (2 * self._shape.layers) if used else 0
+            return max(self.bytes, new) + layer
+        return max(self._used + new // 2, self._used // 2 + new) if used else new
 
     def resize(self, rows: int, capacity: int, used: int, kept: int) -> None:
         """Hold `rows` rows of `capacity` positions, keeping `kept` ones of the first `used` rows.
 
-        With `used` 0 the old memory is given back before the new is taken; otherwise keys are
-        copied first, then values.
+        What the other places hold is anything that was ever written, or zeros.
         """
-        if not used:
-            self.keys = self.values = self._shape.zeros(0, 0)
-        for name in ("keys", "values"):
-            new = self._shape.zeros(rows, capacity)
-            if used:
-                new[:, :used, :, :kept] = getattr(self, name)[:, :used, :, :kept]
+        if not used and not self._reserves:
+            self.keys = self.values = self._made(0, 0, 0)
+        for place, name in enumerate(("keys", "values")):
+            old, new = getattr(self, name), self._made(place, rows, capacity)
+            # In one place, no layer may be written over before it was read.
+            layers = range(self._shape.layers)
+            for layer in layers if new.stride(0) <= old.stride(0) else reversed(layers):
+                if used:
+                    new[layer, :used, :, :kept] = old[layer, :used, :, :kept].clone()
             setattr(self, name, new)
+        if self._reserves:
+            self._held = max(self._held, self._used)
+
+    def give_back(self) -> None:
+        """Free what is kept for later."""
+        if self.spare:
+            for reserve in self._reserves:
+                reserve.give_back(self.keys.nbytes)
+            self._held = 0
+
+    @property
+    def _used(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
+
+    def _made(self, place: int, rows: int, capacity: int) -> Tensor:
+        """Keys (0) or values (1) for so many rows."""
+        shape = self._shape.rows(rows, capacity)
+        if self._reserves:
+            return self._reserves[place].view(shape, self._shape.dtype)
+        return torch.zeros(shape, dtype=self._shape.dtype, device=self._shape.device)
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of row `source` over row `target`."""

@@ -41,7 +41,7 @@ class CacheMemory:
 
     def __init__(self, shape: KeyValueShape, limit: int, max_rows: int) -> None:
         self.tree = PrefixTree(shape)
-        self.rows = RowCache(shape)
+        self.rows = RowCache(shape, limit)
         self.limit = limit
         self._shape = shape
         self._max_rows = max_rows
@@ -155,12 +155,23 @@ class CacheMemory:
         if count <= cache.rows and own <= cache.capacity:
             return self._make_room(extra, running, node)
         for rows, positions in self._sizes(len(running), own, wishes):
-            most = cache.bytes_while_resized(rows, positions, len(running))
-            if self._make_room(most - cache.bytes + extra, running, node):
+            if cache.spare and self._more(rows, positions, len(running)) + extra > self._free:
+                cache.give_back()
+            more = self._more(rows, positions, len(running))
+            if self._make_room(more + extra, running, node):
                 kept = max((row.own for row in running), default=0)
                 cache.resize(rows, positions, len(running), kept)
                 return True
         return False
+
+    @property
+    def _free(self) -> int:
+        """Bytes that the limit leaves."""
+        return self.limit - self.bytes
+
+    def _more(self, rows: int, positions: int, used: int) -> int:
+        """Bytes that resizing the rows takes beyond what they hold."""
+        return self.rows.bytes_while_resized(rows, positions, used) - self.rows.bytes
 
     def _holds(self, rows: int, positions: int) -> bool:
         """Whether so many rows have room for so much of their own; otherwise they share more."""
@@ -190,8 +201,10 @@ class CacheMemory:
         return sizes
 
     def _make_room(self, needed: int, running: Sequence[Row], node: PrefixNode) -> bool:
-        """Evict until `needed` more bytes fit; nothing is evicted where that cannot be."""
-        missing = self.bytes + needed - self.limit
+        """Give back and evict until `needed` more bytes fit; nothing is evicted if they cannot."""
+        if needed > self._free:
+            self.rows.give_back()
+        missing = needed - self._free
         if missing <= 0:
             return True
         held = {link.block for row in running for link in row.node.chain()}

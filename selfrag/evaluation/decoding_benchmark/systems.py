@@ -193,6 +193,7 @@ def fresh_engine(weights: Weights, **options: Any) -> BatchedEngine:
 
 
 def _engine(name: str, weights: Weights) -> Backend:
+    """An engine with parts left out, on the weights of all."""
     if name == "ours_without_prefixes":
         return UnsharedEngine(weights.model, fingerprint=weights.fingerprint, max_rows=ROWS)
     if name == "ours_without_batching":
@@ -241,9 +242,13 @@ def _published(setup: Setup, workload: Workload) -> Backend:
 
 
 def _loaded(name: str, setup: Setup) -> Backend | None:
-    """An engine with weights of its own; None for all that use those of the setup."""
+    """An engine that is made once, its caches emptied; None for those that are made each time."""
     if name == "vllm":
         return _vllm(setup)
+    if name == "ours":
+        engine: BatchedEngine = setup.kept(name, lambda: fresh_engine(setup.weights))
+        engine.forget()
+        return engine
     if name == INT8:
         weights = setup.weights
         convert: Any = import_module("selfrag.backends.int8").to_int8

@@ -157,7 +157,7 @@ class BatchedEngine(RequestQueue):
         if self._rows or self._waiting:
             raise RuntimeError("requests are running; step until nothing does")
         self._prefill.drop_all()
-        self._memory.tree.evict(self._memory.tree.bytes)
+        self._memory.tree.clear()
         self._speculation = Speculation(self._speculation.size)
 
     def _admit(self) -> None:
@@ -165,7 +165,7 @@ class BatchedEngine(RequestQueue):
         if not self._rows:
             self._prefill.drop_all()
             if self._runner.refresh():
-                self._memory.tree.evict(self._memory.tree.bytes)
+                self._memory.tree.clear()
         budget = self._prefill_tokens - self._prefill.tokens
         while self._waiting and len(self._rows) < self._max_rows and budget > 0:
             others = [item.generation for item in islice(self._waiting, 1, self._max_rows)]

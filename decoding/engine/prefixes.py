@@ -144,6 +144,12 @@ class PrefixTree:
                 self._remove(node)
         return self.bytes <= target
 
+    def clear(self) -> None:
+        """Let go of every node; nobody may need one."""
+        assert not any(node.references for node in self.nodes()), "a node is needed"
+        self.root.children.clear()
+        self.bytes, self._leaves = 0, []
+
     def remove_unready(self, node: PrefixNode) -> None:
         """Take out a node that will not be computed, and those above it that only led there."""
         while node is not self.root and node.block and not node.block.ready:

@@ -87,6 +87,12 @@ class LevelPruner:
 
         return give_up
 
+    def dismiss(self, index: int) -> bool:
+        """Give up a contender of which nothing was asked yet, if it cannot survive."""
+        if self.hopeless(self.ceiling(self.standings[index])):
+            self.cuts.add(index)
+        return index in self.cuts
+
     def complete(self, index: int, draft: Draft) -> None:
         """Take note of a finished draft; one that does not take part is left out."""
         if draft.finish in ("cut", "cancelled"):

@@ -98,13 +98,14 @@ class Usage:
     `scripts/benchmark_pruning.py`.
 
     Attributes:
-        prompt_tokens: of all branches, whether computed or found in a cache.
+        prompt_tokens: of the branches that were asked for, whether computed or found in a cache.
         generated_tokens: appended to any branch, also those that a store had.
-        expansions: branches.
+        expansions: branches that were asked for.
         retrievals: calls of the retriever.
         passages: different ones that it found.
         cached: branches and decisions that a store had whole.
-        pruned: branches given up because they could not change the answer.
+        pruned: branches given up because they could not change the answer, before or after they
+            were asked for.
         seconds: from the moment the question was submitted.
         pruned_tokens: those of `generated_tokens` that such branches had written.
         unwritten_tokens: how many more they could have written, at most.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -166,6 +167,15 @@ def comparable(answer: Answer) -> dict[str, Any]:
 def assert_same_answer(found: Answer, expected: Answer, tolerance: float = 0.0) -> None:
     """Equal but for times; numbers to `tolerance`."""
     assert_close(comparable(found), comparable(expected), tolerance)
+
+
+def assert_same_but_unread(pruned: Answer, whole: Answer, tolerance: float = 0.0) -> None:
+    """The same, but that passages which could not win were not read."""
+    usage = pruned.usage
+    assert usage.expansions <= whole.usage.expansions
+    assert usage.prompt_tokens <= whole.usage.prompt_tokens
+    as_read = replace(whole.usage, expansions=usage.expansions, prompt_tokens=usage.prompt_tokens)
+    assert_same_answer(pruned, replace(whole, usage=as_read), tolerance)
 
 
 def assert_close(found: Any, expected: Any, tolerance: float, where: str = "answer") -> None:

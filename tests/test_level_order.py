@@ -80,6 +80,28 @@ def test_what_the_orders_cost(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_unchanged(first, third)
 
 
+def test_a_passage_that_cannot_win_is_not_read() -> None:
+    """w1 reaches 3 * 1 + 0.9 + 1 + 1 = 5.9; w2, at 3 * 0.5 + 3 at most, is never asked for."""
+    script: Script = {"</paragraph>": {"[Relevant]": 0.9, "[Irrelevant]": 0.1}}
+    script |= {"[Relevant]": {"a": 1.0}, "a": {"[Fully supported]": 1.0}}
+    script |= {"[Fully supported]": {"[Utility:5]": 1.0}}
+    found = {}
+    for order in ("auto", "leaders", "together"):
+        backend = Rows(script, 9)
+        options = {"w_seq": 1.0, "w_rel": 1.0, "w_sup": 1.0, "w_ret": 3.0, "beam_width": 1}
+        config = DecodingConfig(mode="always", order=order, max_segments=1, **options)
+        retriever = ListRetriever(passages("w1", "w2"))
+        with SelfRAG(backend, prompts(), retriever, config=config) as rag:
+            answer = rag.ask("Q")
+        found[order] = (answer.text, answer.score, answer.citations, answer.usage.pruned)
+        texts = [prompts().codec.literal(asked.prompt_ids) for asked in backend.generations]
+        assert any("w2" in text for text in texts) == (order != "auto")
+        assert answer.usage.expansions == (1 if order == "auto" else 2)
+        unread = nodes(answer)[2]
+        assert unread["finish"] == "cut" and bool(unread["token_ids"]) == (order != "auto")
+    assert found["auto"] == found["leaders"] == found["together"]
+
+
 def test_who_can_score_most_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     best, tokens, _ = cost(1, w_ret=3.0, order="together")
     sound = LevelPruner.best_first

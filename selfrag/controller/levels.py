@@ -4,8 +4,9 @@
 passes. "leaders" holds every branch back once its IsRel is known, finishes as many as can survive,
 the best first, and then those of the rest that can still change the answer: fewest tokens, at up to
 twice the passes. "auto" finishes with the leaders all that these will hardly cut: few tokens where
-branches differ, and few passes where they do not. A backend for which holding back is not cheap
-decodes them together.
+branches differ, and few passes where they do not. It does not even read the passage of a branch
+that its path or its retrieval score puts far behind, before those ahead of it are finished. A
+backend for which holding back is not cheap decodes them together.
 """
 
 from __future__ import annotations
@@ -101,16 +102,38 @@ def decode_pruned(
         yield from _round(inquiry, pruner, first_node, everyone, drafts)
         return tuple(drafts[index] for index in range(len(drafts)))
     held: set[int] = set()
-    yield from _round(inquiry, pruner, first_node, everyone, drafts, held)
+    unread = set(everyone)
+    while wanted := _to_read(pruner, everyone, unread, all_at_once=order == "leaders"):
+        unread -= set(wanted)
+        yield from _round(inquiry, pruner, first_node, wanted, drafts, held)
     for last in (False, True):
         waiting = [index for index in pruner.best_first() if index in held - pruner.cuts]
         if not last and order == "leaders":
             waiting = waiting[: pruner.places]
         elif not last:
             waiting = [index for index in pruner.ahead() if index in waiting]
+        else:
+            for index in sorted(unread):
+                if pruner.dismiss(index):
+                    drafts[index] = Draft((), (), {}, None, "cut")
+            waiting += [index for index in pruner.best_first() if index in unread - pruner.cuts]
         held -= set(waiting)
         yield from _round(inquiry, pruner, first_node, waiting, drafts)
     return tuple(drafts[index] for index in range(len(drafts)))
+
+
+def _to_read(
+    pruner: LevelPruner, everyone: Sequence[int], unread: set[int], *, all_at_once: bool
+) -> list[int]:
+    """Of the contenders of which nothing was asked, those whose first position is wanted now.
+
+    Those ahead by what is known before: path and retrieval score. Where others are ahead once
+    these were read, the rest are read as well, together.
+    """
+    if all_at_once or 0 < len(unread) < len(everyone):
+        ahead = everyone if all_at_once else pruner.ahead()
+        return [index for index in everyone if index in unread] if unread & set(ahead) else []
+    return [index for index in pruner.ahead() if index in unread]
 
 
 def _round(

@@ -69,13 +69,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({k: [one.to_dict() for one in v] for k, v in found.items()}))
         return 0
-    print("| workload | order | same answers | branches cut | tokens saved | passes saved |")
-    print("|---|---|---|---|---|---|")
+    print("| workload | order | same answers | branches cut | prompts | tokens | passes |")
+    print("|---|---|---|---|---|---|---|")
     for name, rows in found.items():
         for row in (one.to_dict() for one in rows):
             print(
                 f"| {name} | {row['name']} | {row['same_answers']} of {row['questions']} "
-                f"| {row['cut']} of {row['branches']} | {row['tokens_saved']:.1%} "
+                f"| {row['cut']} of {row['branches']} | {row['read_saved']:.1%} "
+                f"of {row['read_without']} | {row['tokens_saved']:.1%} "
                 f"of {row['tokens_without']} | {row['passes_saved']:.1%} "
                 f"of {row['passes_without']} |"
             )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from decoding.backend import Backend
+from decoding.backend import Backend, resumes_cheaply
 from decoding.config import DecodingConfig
 from decoding.generation import Draft, Generation, Watch
 from decoding.sequence import RunningSequence
@@ -33,7 +33,8 @@ class Saving:
         name: of the way.
         questions: how many.
         same_answers: of how many the text, the passages and the score are the same.
-        branches, cut: expanded, and given up.
+        branches, cut: without pruning, and given up.
+        read, read_without: prompt tokens of the branches that were asked for, and of all.
         tokens, tokens_without: generated with pruning, and without.
         passes, passes_without: forward steps of the backend that had work.
         left_at_most: what `Usage` says could have been saved at most, in tokens.
@@ -44,6 +45,8 @@ class Saving:
     same_answers: int
     branches: int
     cut: int
+    read: int
+    read_without: int
     tokens: int
     tokens_without: int
     passes: int
@@ -51,8 +54,9 @@ class Saving:
     left_at_most: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, with the share of tokens and passes saved."""
+        """Plain data, with the shares of prompts, tokens and passes saved."""
         shares = {
+            "read_saved": 1 - self.read / max(1, self.read_without),
             "tokens_saved": 1 - self.tokens / max(1, self.tokens_without),
             "passes_saved": 1 - self.passes / max(1, self.passes_without),
         }
@@ -65,6 +69,7 @@ class CountingBackend:
     def __init__(self, inner: Backend) -> None:
         self._inner = inner
         self.fingerprint, self.context_limit = inner.fingerprint, inner.context_limit
+        self.resumes_cheaply = resumes_cheaply(inner)
         self.passes = 0
 
     def submit(self, generation: Generation, watch: Watch | None = None) -> int:
@@ -117,8 +122,10 @@ def savings(
                 order,
                 len(answers),
                 same,
-                sum(one.expansions for one in usage),
+                sum(answer.usage.expansions for answer in whole),
                 sum(one.pruned for one in usage),
+                sum(one.prompt_tokens for one in usage),
+                sum(answer.usage.prompt_tokens for answer in whole),
                 sum(one.generated_tokens for one in usage),
                 sum(answer.usage.generated_tokens for answer in whole),
                 passes,
@@ -135,6 +142,8 @@ class MadeCases:
     Every p(Relevant) lies between 0.9 and 1, support and utility anywhere; text tokens have a
     probability between 0.3 and 1.
     """
+
+    resumes_cheaply = True
 
     def __init__(self, vocabulary: ReflectionVocabulary, text_ids: Sequence[int]) -> None:
         self.fingerprint, self.context_limit = "made cases", 4096

@@ -61,8 +61,8 @@ class DecodingConfig:
         prune_epsilon: safety margin of that comparison.
         order: with pruning, "together" decodes a level's branches at once (fewest forward
             passes), "leaders" those that score most so far first (fewest tokens), "auto" the
-            leaders with all that they will hardly cut, where the backend resumes cheaply, and
-            else all together. It never changes the answer.
+            leaders with all that they will hardly cut, leaving passages unread that cannot win,
+            where the backend resumes cheaply, and else all together. It never changes the answer.
         retrieval_timeout: seconds after which a retrieval counts as failed.
         released_special_tokens: in the released procedures, "kept" or "stripped" decoding of
             special tokens (the pinned engine stripped them).

@@ -7,7 +7,12 @@ from selfrag.errors import RecordingIncomplete
 
 
 class ReplayBackend:
-    """Stands in for a model when a recording must answer everything."""
+    """Stands in for a model when a recording must answer everything.
+
+    What its run left unread is not in it, so branches are asked for in the order of that run.
+    """
+
+    resumes_cheaply = True
 
     def __init__(self, fingerprint: str, context_limit: int) -> None:
         self.fingerprint = fingerprint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from decoding.generation import Generation
 from decoding.pruning import LevelPruner
 from decoding.standing import Contender
 from selfrag.answer import Answer, Budget
+from selfrag.expansions import ExpansionStore, StoreMode
 from selfrag.rag import SelfRAG
+from selfrag.replay import ReplayBackend
 
 
 class Rows(ScriptedBackend):
@@ -100,6 +103,22 @@ def test_a_passage_that_cannot_win_is_not_read() -> None:
         unread = nodes(answer)[2]
         assert unread["finish"] == "cut" and bool(unread["token_ids"]) == (order != "auto")
     assert found["auto"] == found["leaders"] == found["together"]
+
+
+def test_what_was_not_read_is_not_asked_of_a_replay(tmp_path: Path) -> None:
+    judged = {"[Relevant]": 0.9, "[Irrelevant]": 0.1}
+    script: Script = {"</paragraph>": judged, "[Relevant]": {"a": 1.0}}
+    script |= {"a": {"[Fully supported]": 1.0}, "[Fully supported]": {"[Utility:5]": 1.0}}
+    config = DecodingConfig(mode="always", w_ret=3.0, beam_width=1, max_segments=1)
+    retriever, answers = ListRetriever(passages("w1", "w2")), []
+    modes: tuple[StoreMode, ...] = ("cache", "replay")
+    for mode in modes:
+        backend = Rows(script, 9) if mode == "cache" else ReplayBackend("scripted", 512)
+        store = ExpansionStore(tmp_path / "store", mode)
+        with SelfRAG(backend, prompts(), retriever, config=config, store=store) as rag:
+            answers.append(rag.ask("Q"))
+    assert [answer.usage.expansions for answer in answers] == [1, 1]
+    assert_unchanged(answers[1], answers[0])
 
 
 def test_who_can_score_most_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,10 +130,11 @@ def _to_read(
     Those ahead by what is known before: path and retrieval score. Where others are ahead once
     these were read, the rest are read as well, together.
     """
-    if all_at_once or 0 < len(unread) < len(everyone):
-        ahead = everyone if all_at_once else pruner.ahead()
-        return [index for index in everyone if index in unread] if unread & set(ahead) else []
-    return [index for index in pruner.ahead() if index in unread]
+    ahead = everyone if all_at_once else pruner.ahead()
+    if unread.isdisjoint(ahead):
+        return []
+    first = len(unread) == len(everyone)
+    return [index for index in (ahead if first else everyone) if index in unread]
 
 
 def _round(
